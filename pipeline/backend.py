@@ -1,0 +1,153 @@
+"""MLflow project backend that runs one step as a process group of its own.
+
+MLflow's own local backend gives away neither the process nor its exit code, and a Ctrl-C in the
+terminal reaches it and its children in no certain order. This one is registered under the name
+`step` and used through `mlflow.run(..., backend="step")`.
+"""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import RunStatus
+from mlflow.projects.backend import loader
+from mlflow.projects.backend.abstract_backend import AbstractBackend
+from mlflow.projects.submitted_run import SubmittedRun
+from mlflow.projects.utils import (
+    PROJECT_ENV_MANAGER,
+    fetch_and_validate_project,
+    get_entry_point_command,
+    get_or_create_run,
+    get_run_env_vars,
+    load_project,
+)
+
+from pipeline.environments import activation
+
+NAME = "step"
+# Seconds that an interrupted step has to end its W&B run before it is killed.
+GRACE = 15.0
+
+
+class StepProcess(SubmittedRun):
+    """A running step: its MLflow run, its process, and in the end what it cost."""
+
+    def __init__(self, run_id: str, process: "subprocess.Popen[bytes]") -> None:
+        self._run_id = run_id
+        self.process = process
+        self.peak_memory: int | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Id of the step's MLflow run."""
+        return self._run_id
+
+    def wait(self) -> bool:
+        """Wait for the end of the step; True if it ended with exit code 0."""
+        if self.process.returncode is None:
+            _, status, usage = os.wait4(self.process.pid, 0)
+            self._ended(status, usage.ru_maxrss)
+        return self.process.returncode == 0
+
+    def _ended(self, status: int, maxrss: int) -> None:
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        # Linux counts in KiB, macOS in bytes: getrusage(2) of each.
+        self.peak_memory = maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+
+    def get_status(self) -> str:
+        """Return MLflow's name for the state of the step."""
+        if self.process.returncode is None:
+            return str(RunStatus.to_string(RunStatus.RUNNING))
+        ended = RunStatus.FAILED if self.process.returncode else RunStatus.FINISHED
+        return str(RunStatus.to_string(ended))
+
+    def cancel(self) -> None:
+        """Interrupt the step and its children, give them time to end well, then kill them.
+
+        A second Ctrl-C while the step is ending is ignored: it would cut short what marks the
+        W&B run as failed.
+        """
+        ignored = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+        # Only the step itself: its helpers, wandb-core among them, end when it does.
+        self.process.send_signal(signal.SIGINT)
+        previous = signal.signal(signal.SIGALRM, lambda *_: self._kill_group())
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        self.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+        self._kill_group()
+        for number, handler in ignored.items():
+            signal.signal(number, handler)
+
+    def _kill_group(self) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # nobody of the group is left
+
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class StepBackend(AbstractBackend):
+    """Starts a step in its environment, with the environment variables it is given."""
+
+    started: list[StepProcess] = field(default_factory=list)
+
+    def run(
+        self,
+        project_uri: str,
+        entry_point: str,
+        params: dict[str, Any],
+        version: str | None,
+        backend_config: dict[str, Any],
+        tracking_uri: str,  # noqa: ARG002  # part of MLflow's interface
+        experiment_id: str,
+    ) -> StepProcess:
+        """Start the step; MLflow waits for what this returns.
+
+        Args:
+            project_uri: Folder of the step.
+            entry_point: Entry point in its MLproject.
+            params: Parameters of the entry point.
+            version: Commit, for a step that is fetched by git; None for a folder.
+            backend_config: `environment`: the variables that the step gets.
+            tracking_uri: Unused: MLflow's own variables carry it.
+            experiment_id: Experiment of the MLflow run.
+        """
+        folder = Path(fetch_and_validate_project(project_uri, version, entry_point, params))
+        project = load_project(str(folder))
+        run = get_or_create_run(
+            None, project_uri, experiment_id, str(folder), version, entry_point, params
+        )
+        run_id = run.info.run_id
+        commands = [
+            *activation(project, folder, backend_config[PROJECT_ENV_MANAGER]),
+            *get_entry_point_command(project, entry_point, params, None),
+        ]
+        process = subprocess.Popen(
+            ["bash", "-c", " && ".join(commands)],
+            cwd=folder,
+            # One id for both, so that either run leads to the other.
+            env={
+                **backend_config["environment"],
+                **get_run_env_vars(run_id, experiment_id),
+                "WANDB_RUN_ID": run_id,
+            },
+            start_new_session=True,
+        )
+        self.started.append(StepProcess(run_id, process))
+        return self.started[-1]
+
+
+def register(backend: StepBackend) -> None:
+    """Make `mlflow.run(..., backend="step")` use this backend.
+
+    MLflow makes a backend by calling what is registered; plugins register the same way, but by
+    the metadata of an installed package, which a project folder doesn't have.
+    """
+    loader.MLFLOW_BACKENDS[NAME] = lambda: backend  # type: ignore[assignment, return-value]

@@ -1,0 +1,107 @@
+"""The steps' environments: made once, whoever asks first, whole even after a kill.
+
+MLflow takes an environment's folder for a finished environment. So here a lock is held while one
+is made, and a mark stands beside it until it is complete: whoever gets the lock and finds a mark
+knows that the maker died, and starts afresh.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from mlflow.exceptions import MlflowException
+from mlflow.projects._project_spec import Project
+from mlflow.utils.conda import get_or_create_conda_env
+from mlflow.utils.environment import _PythonEnv
+from mlflow.utils.process import ShellCommandException
+from mlflow.utils.virtualenv import (
+    _create_virtualenv,
+    _get_mlflow_virtualenv_root,
+    _get_virtualenv_activate_cmd,
+    _get_virtualenv_name,
+)
+
+from pipeline.errors import EnvironmentManagerError
+from pipeline.locks import locked
+
+_PROGRAMS = {"uv": "uv", "conda": "conda", "virtualenv": "pyenv"}
+_INSTALL = {
+    "uv": "pip install uv",
+    "conda": "install Miniforge",
+    "virtualenv": "install pyenv",
+}
+
+
+def check_manager(manager: str) -> None:
+    """Raise EnvironmentManagerError unless the program that the manager needs is on the PATH.
+
+    Args:
+        manager: uv, conda, virtualenv or local.
+    """
+    program = _PROGRAMS.get(manager)
+    if program and not shutil.which(program):
+        raise EnvironmentManagerError(
+            f"The environment manager {manager!r} needs the program {program!r}, which is not on "
+            f"the PATH. To get it: {_INSTALL[manager]}. To use another one: "
+            "main.env_manager=uv, conda, virtualenv or local (local runs the steps in the "
+            "environment that main.py runs in)."
+        )
+
+
+def activation(project: Project, folder: Path, manager: str) -> list[str]:
+    """Return shell commands that enter the project's environment, once it is complete.
+
+    Args:
+        project: A loaded MLproject with a `conda_env`.
+        folder: The project's folder.
+        manager: uv, conda, virtualenv or local; local needs no commands.
+
+    Raises:
+        EnvironmentManagerError: The environment can't be made; the installer's words are in it.
+    """
+    if manager == "local":
+        return []
+    locks = Path(_get_mlflow_virtualenv_root()) / ".locks"
+    try:
+        if manager == "conda":
+            with locked(locks / "conda"):
+                commands: list[str] = get_or_create_conda_env(
+                    project.env_config_path
+                ).get_activate_command()
+                return commands
+        python_env = _PythonEnv.from_conda_yaml(project.env_config_path)
+        name = _get_virtualenv_name(python_env, folder)
+        env_dir = Path(_get_mlflow_virtualenv_root()) / name
+        if not env_dir.exists() or _mark(env_dir).exists():
+            with locked(locks / name):
+                _create(env_dir, python_env, folder, "uv" if manager == "uv" else "virtualenv")
+    except (MlflowException, ShellCommandException) as error:
+        raise EnvironmentManagerError(
+            f"The environment of {folder.name} can't be made with {manager}: {error}"
+        ) from error
+    return [_get_virtualenv_activate_cmd(env_dir)]
+
+
+def _mark(env_dir: Path) -> Path:
+    return env_dir.with_name(f"{env_dir.name}.unfinished")
+
+
+def _create(
+    env_dir: Path, python_env: _PythonEnv, folder: Path, manager: Literal["uv", "virtualenv"]
+) -> None:
+    """Make the environment while its lock is held."""
+    mark = _mark(env_dir)
+    if mark.exists():
+        shutil.rmtree(env_dir, ignore_errors=True)
+    if env_dir.exists():
+        return
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    _create_virtualenv(
+        local_model_path=folder,
+        python_env=python_env,
+        env_dir=env_dir,
+        env_manager=manager,
+        capture_output=True,
+    )
+    mark.unlink()

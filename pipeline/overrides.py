@@ -1,0 +1,106 @@
+"""Hydra overrides as they arrive from `mlflow run -P hydra_options=...` or a shell."""
+
+import re
+import shlex
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import OverrideParseException
+
+from pipeline.config import Config
+from pipeline.errors import ConfigError, did_you_mean
+
+FLAG = "--hydra-options"
+_QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+# Spaces end a word, but not inside quotes.
+_WORD = re.compile(rf"""(?:[^\s'"]|{_QUOTED})+""")
+
+
+def split_options(options: str) -> list[str]:
+    r"""Split one string of overrides at its spaces; quotes protect what they hold.
+
+    Quotes around a whole word are taken off, as a shell would; quotes inside of a word stay,
+    since Hydra reads them.
+
+    Raises:
+        ConfigError: A quote is opened and not closed.
+
+    >>> split_options("a=1 b='x, y' 'c=/a path/*'")
+    ['a=1', "b='x, y'", 'c=/a path/*']
+    """
+    if _WORD.sub("", options).strip():
+        raise ConfigError(f"hydra_options has a quote that is not closed: {options}")
+    words = _WORD.findall(options)
+    return [shlex.split(word)[0] if re.fullmatch(_QUOTED, word) else word for word in words]
+
+
+def expand_arguments(arguments: list[str]) -> list[str]:
+    """Return the arguments that Hydra is to read: options split, values quoted, keys checked.
+
+    Args:
+        arguments: Command line without the program's name; `--hydra-options TEXT` holds overrides
+            separated by spaces, all else is one argument each.
+
+    Raises:
+        ConfigError: An override names a key that the config doesn't have.
+    """
+    words: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        words += split_options(next(rest, "")) if argument == FLAG else [argument]
+    multirun = "-m" in words or "--multirun" in words
+    return [_prepare(word, multirun) for word in words]
+
+
+def _prepare(word: str, multirun: bool) -> str:
+    if word.startswith("-") or "=" not in word:
+        return word
+    override = _parse(word)
+    key = override.key_or_group
+    if override.is_add() or override.is_delete() or key.split(".")[0] == "hydra" or "/" in key:
+        return word
+    kind = _type_of(key)
+    # Steps separated by commas are one choice of steps, never a sweep over them; and without
+    # -m there is no sweep at all, so that a comma in a text is just a comma.
+    if override.is_sweep_override() and (
+        key == "main.execute_steps" or (not multirun and kind in (str, str | None))
+    ):
+        return _quoted(word)
+    return override.input_line or word
+
+
+def _parse(word: str) -> Override:
+    """Parse an override; a value that Hydra can't read, such as a path, is taken as a text."""
+    parser = OverridesParser.create()
+    try:
+        return parser.parse_overrides([word])[0]
+    except OverrideParseException:
+        return parser.parse_overrides([_quoted(word)])[0]
+
+
+def _quoted(word: str) -> str:
+    key, value = word.split("=", 1)
+    return f"{key}={QuotedString(text=value, quote=Quote.single).with_quotes()}"
+
+
+def _type_of(key: str) -> Any:
+    """Return the type of the value at a dotted key.
+
+    Raises:
+        ConfigError: There is no such key.
+    """
+    kind: Any = Config
+    for position, part in enumerate(key.split(".")):
+        if not is_dataclass(kind):
+            return Any
+        names = [field.name for field in fields(kind)]
+        if part not in names:
+            parent = ".".join(key.split(".")[:position])
+            raise ConfigError(
+                f"There is no key {key!r} in the config.{did_you_mean(part, names)} "
+                f"{parent or 'The config'} has {', '.join(names)}."
+            )
+        kind = get_type_hints(kind)[part]
+    return kind

@@ -1,0 +1,119 @@
+"""What a person sees: which step is at work, and in the end what came of it."""
+
+import logging
+from collections.abc import Sequence
+
+from pipeline.steps import Step, StepResult
+from pipeline.wandb_target import WandbTarget
+
+logger = logging.getLogger(__name__)
+
+VALIDATION, TEST = "val/", "test/"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration for people, such as 2.1 s or 3 min 5 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns below an underlined header."""
+    table = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+class Report:
+    """Collects the results of the steps and tells about them."""
+
+    def __init__(self, target: WandbTarget, project: str, group: str) -> None:
+        self._target, self._project, self._group = target, project, group
+        self._names: list[str] = []
+        self._results: list[StepResult] = []
+
+    def begin(self, names: list[str]) -> None:
+        """Say what is going to run, and where it is kept."""
+        self._names = names
+        logger.info(
+            "W&B: %s (%s)\nProject %s, experiment %s: %s\n",
+            self._target.address,
+            self._target.reason,
+            self._project,
+            self._group,
+            " > ".join(names),
+        )
+
+    def start_step(self, step: Step) -> None:
+        """Say which step is at work."""
+        inputs = ", ".join(artifact.version or "" for artifact in step.inputs)
+        position = f"[{self._names.index(step.name) + 1}/{len(self._names)}]"
+        logger.info("%s %s%s", position, step.name, f" of {inputs}" if inputs else "")
+
+    def add(self, result: StepResult) -> None:
+        """Take a step's result and say what it made."""
+        self._results.append(result)
+        if result.status == "done":
+            made = f", made {', '.join(result.versions)}" if result.versions else ""
+            logger.info("      done in %s%s\n", format_seconds(result.seconds), made)
+        else:
+            logger.info("      %s %s: %s\n", result.name, result.status, result.note)
+
+    def metrics(self) -> dict[str, float]:
+        """Return all numbers named val/... and test/..."""
+        return {
+            name: float(value)
+            for result in self._results
+            for name, value in result.summary.items()
+            if name.startswith((VALIDATION, TEST)) and isinstance(value, int | float)
+        }
+
+    @property
+    def validation_score(self) -> float | None:
+        """Score on the validation split by the first metric; None if nothing was trained."""
+        return next((v for k, v in self.metrics().items() if k.startswith(VALIDATION)), None)
+
+    def end(self, page: str) -> None:
+        """Print the summary, with the address of the project's page."""
+        steps = format_table(
+            ("step", "time", "memory", "rows", "made"), [_row(result) for result in self._results]
+        )
+        parts = ["", steps, self._scores(), self._promotion(), f"See it at {page}"]
+        logger.info("%s", "\n\n".join(part for part in parts if part is not None))
+
+    def _scores(self) -> str | None:
+        metrics = self.metrics()
+        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics)
+        if not names:
+            return None
+        rows = [
+            (name, *(_score(metrics.get(split + name)) for split in (VALIDATION, TEST)))
+            for name in names
+        ]
+        return format_table(("metric", "validation", "test"), rows)
+
+    def _promotion(self) -> str | None:
+        reasons = [result.summary.get("promotion/reason") for result in self._results]
+        return next((str(reason) for reason in reasons if reason), None)
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _row(result: StepResult) -> tuple[str, ...]:
+    if result.status != "done":
+        return result.name, result.status, "", "", result.note
+    rows = [
+        f"{int(value):,} {name.removeprefix('rows/')}" if "/" in name else f"{int(value):,}"
+        for name, value in result.summary.items()
+        if name.split("/")[0] == "rows"
+    ]
+    return (
+        result.name,
+        format_seconds(result.seconds),
+        f"{(result.peak_memory or 0) / 2**20:,.0f} MB",
+        " + ".join(rows),
+        ", ".join(result.versions),
+    )

@@ -1,0 +1,222 @@
+"""Runs the steps through MLflow, hands each the exact versions it needs, and reports."""
+
+import os
+import tempfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import mlflow
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from mlflow import MlflowClient
+from mlflow.exceptions import ExecutionException
+from mlflow.projects.utils import load_project
+
+from pipeline import backend, tracking
+from pipeline.config import Config, parse_steps
+from pipeline.environments import activation, check_manager
+from pipeline.errors import StepError
+from pipeline.registry import FinishedRun, Registry
+from pipeline.report import Report
+from pipeline.steps import Artifact, Deferred, Made, Step, StepResult, encode_parameters
+from pipeline.wandb_target import choose
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Pipeline:
+    """The steps of one pipeline run, declared first and then run.
+
+    As a context manager it holds what a run needs: the W&B that answers, the MLflow run, a folder
+    for files in passing. Everything that can be known to fail before the first step fails on
+    entering it or at the start of `run`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._executed = parse_steps(config.main.execute_steps)
+        self._steps: list[Step] = []
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as resources:
+            self._open(resources)
+            self._resources = resources.pop_all()
+        return self
+
+    def _open(self, resources: ExitStack) -> None:
+        main = self._config.main
+        self._target = choose(main.wandb, os.environ)
+        if self._target.is_local:
+            os.environ["WANDB_ERROR_REPORTING"] = "false"
+        workers = resources.enter_context(ThreadPoolExecutor(2))
+        # The import of wandb takes a while and is first needed when a step has ended.
+        self._registry_ready: Future[Registry] = workers.submit(
+            Registry, self._target, main.project_name
+        )
+        is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+        tracking.quiet()
+        experiment = tracking.open_experiment(main.project_name, os.environ)
+        self._manager = tracking.resolve_manager(main.env_manager, os.environ)
+        check_manager(self._manager)
+        run_id = tracking.open_run(experiment, main.experiment_name, os.environ, is_trial)
+        self._workers = workers
+        self._scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        self._run_id = run_id
+        resources.enter_context(mlflow.start_run(run_id=run_id))
+        self._experiment = experiment
+        self._backend = backend.StepBackend()
+        backend.register(self._backend)
+        self._report = Report(self._target, main.project_name, main.experiment_name)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for process in self._backend.started:
+                process.cancel()
+        self._resources.__exit__(kind, error, traceback)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._registry_ready.result()
+
+    def step(self, name: str, **parameters: Any) -> tuple[Artifact, ...]:
+        """Declare a step; it runs when `run` is called, if the config names it.
+
+        Args:
+            name: The component's folder.
+            parameters: Those of its MLproject. An Artifact is what an earlier step makes, Made
+                names what this one makes, and a function is called when the step starts.
+
+        Returns:
+            The artifacts that it makes, in the order of their parameters.
+        """
+        outputs = tuple(
+            Artifact(value.name, name) for value in parameters.values() if isinstance(value, Made)
+        )
+        self._steps.append(Step(name, parameters, outputs))
+        return outputs
+
+    def in_production(self, data: Artifact) -> Deferred:
+        """Return a function that finds the version of `data` which the production model is from."""
+        model, alias = (
+            self._config.random_forest_pipeline.export_artifact,
+            self._config.evaluate.production_alias,
+        )
+
+        def find() -> str | None:
+            if model is None or data.name is None:
+                return None
+            return self._registry.find_ancestor(f"{model}:{alias}", data.name)
+
+        return find
+
+    def source_of(self, url: str) -> str:
+        """Return the data set's URL; a relative path starts at the project's folder."""
+        return url if "://" in url or Path(url).is_absolute() else str(ROOT / url)
+
+    def run(self) -> "Report":
+        """Run the steps that the config names, in the order in which they were declared.
+
+        Raises:
+            ArtifactError: A step needs what no step of this run makes and W&B doesn't have.
+            EnvironmentManagerError: A step's environment can't be made.
+            StepError: A step failed; the steps after it did not run.
+        """
+        steps = [step for step in self._steps if step.name in self._executed]
+        self._report.begin([step.name for step in steps])
+        self._look_up_inputs(steps)
+        environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
+        for step in steps:
+            self._report.add(self._execute(step, environments[step.name]))
+        mlflow.log_metrics(self._report.metrics())
+        self._report.end(self._target.sign_in(self._page))
+        return self._report
+
+    def _look_up_inputs(self, steps: list[Step]) -> None:
+        """Pin what steps that don't run now made earlier, before anything runs."""
+        running = [step.name for step in steps]
+        for step in steps:
+            for artifact in step.inputs:
+                if artifact.maker not in running and artifact.name and not artifact.version:
+                    artifact.version = self._registry.require_version(
+                        artifact.name, artifact.maker, step.name
+                    )
+
+    def _prepare(self, name: str) -> None:
+        folder = ROOT / name
+        activation(load_project(str(folder)), folder, self._manager)
+
+    def _execute(self, step: Step, environment: "Future[None]") -> StepResult:
+        missing = [artifact for artifact in step.inputs if artifact.name is None]
+        if missing:
+            return StepResult(step.name, "skipped", note=f"{missing[0].maker} exported nothing")
+        started = time.monotonic()
+        self._report.start_step(step)
+        environment.result()
+        finished = self._run_component(step)
+        for artifact in step.outputs:
+            artifact.version = finished.versions.get(artifact.name or "")
+        process = self._backend.started[-1]
+        return StepResult(
+            step.name,
+            "done",
+            time.monotonic() - started,
+            process.peak_memory,
+            [artifact.version for artifact in step.outputs if artifact.version],
+            finished.summary,
+        )
+
+    def _run_component(self, step: Step) -> FinishedRun:
+        count = len(self._backend.started)
+        try:
+            mlflow.run(
+                str(ROOT / step.name),
+                parameters=encode_parameters(step, self._scratch),
+                experiment_id=self._experiment,
+                run_name=step.name,
+                backend=backend.NAME,
+                backend_config={"environment": self._variables(step)},
+                env_manager=self._manager,
+            )
+        except ExecutionException as error:
+            raise StepError(self._failure(step, count)) from error
+        finished = self._registry.read_run(self._backend.started[-1].run_id)
+        self._page = finished.url.split("/runs/")[0]
+        client = MlflowClient()
+        client.set_tag(self._backend.started[-1].run_id, "wandb.run_url", finished.url)
+        return finished
+
+    def _failure(self, step: Step, count: int) -> str:
+        code = self._backend.started[count].process.returncode
+        how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
+        return (
+            f"The step {step.name!r} failed ({how}); its own message stands above. "
+            "Nothing after it ran."
+        )
+
+    def _variables(self, step: Step) -> dict[str, str]:
+        """Return the environment variables of a step."""
+        # Steps import a lot: without compiled files each import takes more than twice as long.
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        folder = str(self._scratch)
+        return {
+            **inherited,
+            **self._target.variables,
+            "WANDB_PROJECT": self._config.main.project_name,
+            "WANDB_RUN_GROUP": self._config.main.experiment_name,
+            "WANDB_JOB_TYPE": step.name,
+            "WANDB_NOTES": f"Step of the MLflow run {self._run_id}",
+            "WANDB_SILENT": "true",
+            "WANDB_DIR": folder,
+            "WANDB_DATA_DIR": folder,
+            "WANDB_ARTIFACT_DIR": folder,
+        }

@@ -1,0 +1,36 @@
+"""The start of main.py as a program: arguments, signals, telemetry, exit code."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.config import register_schema
+from pipeline.errors import PipelineError
+from pipeline.overrides import expand_arguments
+
+
+def run_main(task: Callable[[], Any]) -> int:
+    """Run a Hydra task as the program's main function.
+
+    Args:
+        task: A function decorated with `hydra.main`.
+
+    Returns:
+        Exit code: 0, or 1 for overrides that can't be right, or 130 after Ctrl-C or SIGTERM.
+    """
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    register_schema()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        sys.argv[1:] = expand_arguments(sys.argv[1:])
+        task()
+    except PipelineError as error:
+        print(error, file=sys.stderr)  # noqa: T201  # Hydra, which prints the others, isn't on yet
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
+        return 130
+    return 0

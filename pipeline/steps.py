@@ -1,0 +1,134 @@
+"""What a step takes and gives: artifacts and parameters, as `mlflow.run` passes them."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(eq=False)
+class Artifact:
+    """An artifact that flows from step to step.
+
+    Attributes:
+        name: Its name in W&B; None for one that is not made, by the user's choice.
+        maker: Step that makes it.
+        version: Its exact version, such as model_export:v3, once it was made or looked up.
+    """
+
+    name: str | None
+    maker: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """Marks the parameter that names an artifact which the step makes; None makes none."""
+
+    name: str | None
+
+
+# A value that is looked up when its step starts, such as the data of the model in production.
+Deferred = Callable[[], str | None]
+
+
+@dataclass
+class Step:
+    """One call of a component.
+
+    Attributes:
+        name: Its folder.
+        parameters: Parameters of its MLproject; values as `encode` takes them.
+        outputs: Artifacts it makes, in the order of their parameters.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    outputs: tuple[Artifact, ...]
+
+    @property
+    def inputs(self) -> list[Artifact]:
+        """Artifacts that it takes."""
+        return [value for value in self.parameters.values() if isinstance(value, Artifact)]
+
+
+@dataclass
+class StepResult:
+    """What came out of a step.
+
+    Attributes:
+        name: The step's name.
+        status: done or skipped.
+        seconds: Wall time with the making of its environment, 0 when skipped.
+        peak_memory: Bytes, None when skipped.
+        versions: Versions of the artifacts that it made.
+        summary: Summary of its W&B run, as plain values.
+        note: Why it was skipped, else empty.
+    """
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    versions: list[str] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def encode_parameters(step: Step, scratch: Path) -> dict[str, str]:
+    """Return the parameters as `mlflow.run` takes them.
+
+    Args:
+        step: Its artifacts have versions.
+        scratch: Folder for the YAML files that hold structured values.
+
+    Returns:
+        Texts by name. None is left out, so that the MLproject's default holds.
+    """
+    encoded = {name: _encode(name, value, scratch) for name, value in step.parameters.items()}
+    return {name: value for name, value in encoded.items() if value is not None}
+
+
+def _encode(name: str, value: Any, scratch: Path) -> str | None:
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return str(value.value)
+        case Artifact():
+            return value.version
+        case Made():
+            return value.name
+        case list():
+            return ",".join(map(str, value))
+        case dict():
+            return ",".join(f"{key}={item}" for key, item in value.items())
+        case _ if dataclasses.is_dataclass(value):
+            return str(_write_yaml(scratch / f"{name}.yaml", value))
+        case _ if callable(value):
+            return _encode(name, value(), scratch)
+    return str(value)
+
+
+def _write_yaml(path: Path, value: Any) -> Path:
+    path.write_text(yaml.safe_dump(plain(value), sort_keys=False, allow_unicode=True))
+    return path
+
+
+def plain(value: Any) -> Any:
+    """Return dataclasses as dicts and enum members as their values, all the way down."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,128 @@
+"""Which W&B keeps the runs: the user's account or server, else the local server."""
+
+import netrc
+from collections.abc import Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.config import Wandb
+from pipeline.errors import WandbError
+
+CLOUD = "https://api.wandb.ai"
+
+
+@dataclass(frozen=True)
+class WandbTarget:
+    """The W&B that answers.
+
+    Attributes:
+        address: Base URL of its API.
+        reason: Why it was chosen, for people.
+        variables: Environment variables that lead the SDK to it.
+        is_local: Whether it is the local server.
+    """
+
+    address: str
+    reason: str
+    variables: dict[str, str]
+    is_local: bool
+
+    def sign_in(self, page: str) -> str:
+        """Return the address of a page as a link that opens it; the local server wants a token."""
+        if not self.is_local:
+            return page
+        from wandb_server import ensure_running
+
+        return ensure_running().sign_in_url(urlsplit(page).path)
+
+
+def choose(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget:
+    """Choose the W&B, and start the local server if it is the one.
+
+    Args:
+        wanted: auto, online or local.
+        environment: Variables of this process.
+
+    Raises:
+        WandbError: W&B is switched off, online is wanted without credentials, or the local
+            server can't be started.
+    """
+    mode = environment.get("WANDB_MODE", "online")
+    if mode not in ("online", "shared"):
+        raise WandbError(
+            f"WANDB_MODE={mode}: the steps pass artifacts through W&B, which that mode refuses. "
+            "Unset WANDB_MODE; without an account or a network, main.wandb=local keeps everything "
+            "on this machine."
+        )
+    if wanted == Wandb.local:
+        return _local("main.wandb=local")
+    address, credentials = find_credentials(environment)
+    if credentials:
+        return WandbTarget(address, credentials, {}, is_local=False)
+    if wanted == Wandb.online:
+        raise WandbError(
+            f"main.wandb=online, but there is no API key for {address}: set WANDB_API_KEY or run "
+            "`wandb login`. main.wandb=local needs no account."
+        )
+    return _local("no W&B login found; `wandb login` adds one")
+
+
+def _local(reason: str) -> WandbTarget:
+    from wandb_server import ServerError, ensure_running
+
+    try:
+        server = ensure_running()
+    except ServerError as error:
+        raise WandbError(f"The local W&B server can't be used: {error}") from error
+    variables = {
+        "WANDB_BASE_URL": server.base_url,
+        "WANDB_API_KEY": server.api_key,
+        "WANDB_ENTITY": "local",
+        # Nothing leaves the machine, and a server on this machine is soon back.
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB__GRAPHQL_RETRY_WAIT_MAX_SECONDS": "1",
+        "WANDB__FILE_STREAM_RETRY_WAIT_MAX_SECONDS": "1",
+        "WANDB__FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "1",
+    }
+    return WandbTarget(server.base_url, reason, variables, is_local=True)
+
+
+def find_credentials(environment: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the base URL that the SDK would use, and where it finds a key, or None.
+
+    A base URL set by the user counts as a choice even without a key: the SDK then says what it
+    lacks.
+
+    Raises:
+        WandbError: The netrc file can't be parsed.
+    """
+    if address := environment.get("WANDB_BASE_URL"):
+        return address, f"WANDB_BASE_URL={address}"
+    address = _base_url_setting(environment) or CLOUD
+    if environment.get("WANDB_API_KEY"):
+        return address, "WANDB_API_KEY is set"
+    path = _netrc_file(environment)
+    try:
+        known = path.exists() and netrc.netrc(path).authenticators(urlsplit(address).netloc)
+    except netrc.NetrcParseError as error:
+        raise WandbError(
+            f"{path} can't be read: {error}. Mend it, or set main.wandb=local."
+        ) from error
+    return address, f"logged in, by {path}" if known else None
+
+
+def _base_url_setting(environment: Mapping[str, str]) -> str | None:
+    home = Path(environment.get("HOME", "~")).expanduser()
+    folder = Path(environment.get("WANDB_CONFIG_DIR", home / ".config" / "wandb"))
+    settings = ConfigParser()
+    settings.read([folder / "settings", Path("wandb") / "settings"])
+    return settings.get("default", "base_url", fallback=None)
+
+
+def _netrc_file(environment: Mapping[str, str]) -> Path:
+    if "NETRC" in environment:
+        return Path(environment["NETRC"]).expanduser()
+    home = Path(environment.get("HOME", "~")).expanduser()
+    return home / ".netrc" if (home / ".netrc").exists() else home / "_netrc"
