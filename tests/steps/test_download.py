@@ -1,0 +1,338 @@
+"""download fetches a table completely or not at all, and says why not."""
+
+import gzip
+import hashlib
+import io
+import re
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+CSV = b"name,plays,score,live\nLow Tide,12,0.5,true\nNA,,3,false\n"
+
+
+def parquet_bytes(columns):
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+PARQUET = parquet_bytes({"plays": [12, 3], "name": ["Low Tide", None]})
+
+
+@pytest.fixture(scope="module")
+def step(load_step):
+    return load_step("download")
+
+
+@contextmanager
+def web_server(*answers):
+    """Serve each answer, a function of the request handler, once; the last one for ever."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            asked.append(self.path)
+            answers[min(len(asked), len(answers)) - 1](self)
+
+        def log_message(self, *args):
+            """Keep the test's output quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/songs", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def answer(body=b"", status=200, length=None, **headers):
+    def send(handler):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Connection", "close")
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    return send
+
+
+def answer_in_cut_chunks(handler):
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"5\r\na,b\n1\r\n")
+    handler.close_connection = True
+
+
+def stay_silent(handler):
+    handler.connection.settimeout(10)
+    # Ends when the client hangs up.
+    handler.connection.recv(1)
+    handler.close_connection = True
+
+
+def fetch_and_verify(step, url, folder, timeout=5.0, retries=0, sha256=""):
+    fetched = step.fetch.fetch(url, folder / "fetched", timeout, retries)
+    return fetched, step.run.verify(fetched, folder / "table.parquet", sha256)
+
+
+def test_parquet_is_kept_byte_for_byte(step, tmp_path):
+    with web_server(answer(PARQUET, ETag='"abc"', Last_Modified="Sat, 21 Nov 2026")) as (url, _):
+        fetched, table = fetch_and_verify(step, url, tmp_path)
+    assert table.path.read_bytes() == PARQUET
+    assert (table.rows, table.columns) == (2, ["plays", "name"])
+    assert fetched.sha256 == hashlib.sha256(PARQUET).hexdigest()
+    assert (fetched.size, fetched.etag) == (len(PARQUET), '"abc"')
+    assert fetched.last_modified == "Sat, 21 Nov 2026"
+
+
+@pytest.mark.parametrize("body", [CSV, gzip.compress(CSV), b"\xef\xbb\xbf" + CSV])
+def test_csv_becomes_parquet_with_types_and_nulls(step, tmp_path, body):
+    with web_server(answer(body, Content_Type="text/csv")) as (url, _):
+        _, table = fetch_and_verify(step, url, tmp_path)
+    assert pq.read_table(table.path) == pa.table(
+        {
+            "name": ["Low Tide", None],
+            "plays": [12, None],
+            "score": [0.5, 3.0],
+            "live": [True, False],
+        }
+    )
+
+
+def test_gzip_of_the_connection_is_undone(step, tmp_path):
+    with web_server(answer(gzip.compress(PARQUET), Content_Encoding="gzip")) as (url, _):
+        _, table = fetch_and_verify(step, url, tmp_path)
+    assert table.path.read_bytes() == PARQUET
+
+
+def test_redirects_are_followed(step, tmp_path):
+    with web_server(answer(status=302, Location="/moved"), answer(PARQUET)) as (url, asked):
+        fetch_and_verify(step, url, tmp_path)
+    assert asked == ["/songs", "/moved"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(b"busy", status=503, Retry_After="0"),
+        answer(b"slow down", status=429, Retry_After="0"),
+        answer(PARQUET[:50], length=len(PARQUET)),
+        answer_in_cut_chunks,
+    ],
+    ids=["503", "429", "cut body", "cut chunks"],
+)
+def test_a_passing_fault_is_retried(step, tmp_path, fault):
+    with web_server(fault, answer(PARQUET)) as (url, asked):
+        _, table = fetch_and_verify(step, url, tmp_path, retries=1)
+    assert len(asked) == 2
+    assert table.path.read_bytes() == PARQUET
+
+
+@pytest.mark.parametrize(
+    ("fault", "message", "requests"),
+    [
+        (answer(b"gone", status=404), r"the server answered 404 Not Found\.", 1),
+        (answer(b"no", status=403), "the server answered 403 Forbidden", 1),
+        (answer(b"busy", status=503), r"answered 503 .* \(attempt 2 of 2\)", 2),
+        (answer(PARQUET[:50], length=len(PARQUET)), "the file was cut short on its way .*2 of 2", 2),
+        (answer_in_cut_chunks, "the file was cut short", 2),
+        (stay_silent, "timed out", 2),
+        (answer(status=302, Location="/songs"), "Exceeded 30 redirects", 31),
+        (answer(b""), "is empty: 0 bytes", 1),
+        (answer(b"<!DOCTYPE html><p>Sign in"), "web page.*<!DOCTYPE html><p>Sign in", 1),
+        (answer(b"Sign in", Content_Type="text/html; charset=utf-8"), "web page", 1),
+        (answer(b'{"error": "no such file"}'), "it is JSON.*no such file", 1),
+        (answer(b"PK\x03\x04\0\0"), "neither Parquet, nor CSV in UTF-8", 1),
+        (answer(CSV.decode().encode("utf-16")), "neither Parquet, nor CSV in UTF-8", 1),
+        (answer(PARQUET[:-20]), "damaged or cut Parquet", 1),
+        (answer(gzip.compress(CSV)[:-12]), "can't be read as CSV: Truncated", 1),
+        (answer(gzip.compress(PARQUET)), "gzipped Parquet", 1),
+        (answer(b"a,b\n1,2\n3\n"), "Expected 2 columns, got 1: 3", 1),
+        (answer(b"a,b\n1,\xff\n"), "can't be read as CSV: .*UTF8", 1),
+        (answer(b"a;b\n1;2\n"), "'a;b' isn't separated by commas", 1),
+        (answer(b"a,b\n"), "no rows, only the columns a, b", 1),
+        (answer(b"a,b,a\n1,2,3\n"), "columns of the same name: a", 1),
+        (answer(parquet_bytes({"a": pa.array([], pa.int64())})), "no rows", 1),
+        (answer(parquet_bytes({})), "no columns", 1),
+    ],
+)
+def test_what_is_no_complete_table_is_refused(step, tmp_path, fault, message, requests):
+    with (
+        web_server(fault) as (url, asked),
+        pytest.raises(step.fetch.DownloadError, match=message) as caught,
+    ):
+        fetch_and_verify(step, url, tmp_path, timeout=0.3, retries=1)
+    assert len(asked) == requests
+    assert url in str(caught.value)
+
+
+def test_nobody_listening_is_told_as_such(step, tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x?token=secret"
+        with pytest.raises(step.fetch.DownloadError, match="ConnectionRefused") as caught:
+            step.fetch.fetch(url, tmp_path / "x", 5, 0)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_checksum_must_be_that_of_the_source(step, tmp_path):
+    source = tmp_path / "songs.csv"
+    source.write_bytes(CSV)
+    right = hashlib.sha256(CSV).hexdigest()
+    fetch_and_verify(step, str(source), tmp_path, sha256=right.upper())
+    with pytest.raises(step.fetch.DownloadError, match=f"has the SHA-256 {right}, not 0000"):
+        fetch_and_verify(step, str(source), tmp_path, sha256="0" * 64)
+
+
+@pytest.mark.parametrize("form", ["path", "url"])
+def test_any_file_name_can_be_read(step, tmp_path, form):
+    source = tmp_path / "a path" / "with [odd] chars*%20ü.parquet"
+    source.parent.mkdir()
+    source.write_bytes(PARQUET)
+    fetched, table = fetch_and_verify(
+        step, str(source) if form == "path" else source.as_uri(), tmp_path
+    )
+    assert table.path.read_bytes() == PARQUET
+    assert fetched.source == source.as_uri()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("data/songs.parquet", "relative path.*absolute path"),
+        ("file:songs.parquet", "relative path"),
+        ("file://elsewhere/songs.parquet", "http.*or file:// URL of this machine"),
+        ("s3://bucket/songs.parquet", "http.*or file:// URL"),
+        ("http:///songs.parquet", "can't be fetched"),
+        ("/no/such/file", "No such file"),
+        ("/", "Is a directory"),
+    ],
+)
+def test_an_address_of_no_file_is_refused(step, tmp_path, url, message):
+    with pytest.raises(step.fetch.DownloadError, match=message):
+        step.fetch.fetch(url, tmp_path / "x", 5, 0)
+
+
+def test_secrets_of_a_url_are_left_out(step):
+    url = "https://me:password@host:8443/songs.csv?signature=abc#part"
+    assert step.fetch.public_form(url) == "https://host:8443/songs.csv"
+
+
+def test_a_type_holds_for_all_rows_not_only_the_first_block(step, tmp_path, monkeypatch):
+    monkeypatch.setattr(step.convert, "BLOCK_BYTES", 1000)
+    rows = 500
+    late = {0: "n,half,flag,word,gap,none", rows: "x9,0.5,7,3,1.5,"}
+    lines = [late.get(i, f"{i},{i},true,{i},,") for i in range(rows + 1)]
+    source = tmp_path / "late.csv"
+    source.write_text("\n".join(lines))
+    _, table = fetch_and_verify(step, str(source), tmp_path)
+    types = {field.name: str(field.type) for field in pq.read_schema(table.path)}
+    assert types == {
+        "n": "string",
+        "half": "double",
+        "flag": "string",
+        "word": "int64",
+        "gap": "double",
+        "none": "null",
+    }
+    assert pq.read_table(table.path)["n"].to_pylist() == [*map(str, range(1, rows)), "x9"]
+
+
+def test_quoted_commas_line_breaks_and_spaces_are_read(step, tmp_path):
+    source = tmp_path / "quoted.csv"
+    source.write_text('a,b\n"x, ""y""\nz", 1.5\nw,2\n')
+    _, table = fetch_and_verify(step, str(source), tmp_path)
+    assert pq.read_table(table.path).to_pydict() == {"a": ['x, "y"\nz', "w"], "b": [1.5, 2.0]}
+
+
+def test_a_row_longer_than_a_block_is_refused_clearly(step, tmp_path, monkeypatch):
+    monkeypatch.setattr(step.convert, "BLOCK_BYTES", 1000)
+    source = tmp_path / "long.csv"
+    source.write_text("a,b\n" + "x" * 5000 + ",1\n")
+    with pytest.raises(step.fetch.DownloadError, match="can't be read as CSV: .*block"):
+        fetch_and_verify(step, str(source), tmp_path)
+
+
+def test_a_csv_gives_the_same_bytes_each_time(step, tmp_path):
+    source = tmp_path / "songs.csv"
+    source.write_bytes(CSV)
+    made = [fetch_and_verify(step, str(source), tmp_path)[1].path.read_bytes() for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_a_column_without_a_name_is_pointed_out(step, tmp_path, caplog):
+    source = tmp_path / "indexed.csv"
+    source.write_text(",a\n0,x\n1,x\n")
+    fetch_and_verify(step, str(source), tmp_path)
+    assert "Column 1 has no name" in caplog.text
+
+
+def test_the_artifact_entry_is_what_add_file_makes(step, tmp_path):
+    source = tmp_path / "songs.parquet"
+    source.write_bytes(PARQUET)
+    fetched, table = fetch_and_verify(step, str(source), tmp_path)
+    ours = step.run.make_artifact("raw.parquet", fetched, table)
+    theirs = step.run.wandb.Artifact("raw.parquet", type="raw_data")
+    theirs.add_file(str(source), name="raw.parquet")
+    assert ours.digest == theirs.digest
+    assert ours.metadata["rows"] == 2
+    assert ours.metadata["columns"] == ["plays", "name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sha256", "12ab", "64 hexadecimal digits"),
+        ("timeout", "0", "timeout=0.0"),
+        ("timeout", "nan", "timeout=nan"),
+        ("retries", "-1", "retries=-1"),
+        ("url", "songs.csv", "relative path"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_before_work(step, name, value, message):
+    parameters = {"url": "/songs.csv", "output_artifact": "raw.parquet", name: value}
+    arguments = [f"--{key}={text}" for key, text in parameters.items()]
+    with pytest.raises((step.run.ParameterError, step.fetch.DownloadError), match=message):
+        step.run.parse(arguments)
+
+
+def test_a_file_is_never_read_as_a_whole(step, tmp_path):
+    """16 MB pass through in chunks of at most 1 MB."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(16 << 20))
+    sizes = []
+    real = step.fetch._with_progress
+
+    def measure(chunks, total):
+        for chunk in real(chunks, total):
+            sizes.append(len(chunk))
+            yield chunk
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step.fetch, "_with_progress", measure)
+        step.fetch.fetch(str(source), tmp_path / "copy", 5, 0)
+    assert sum(sizes) == 16 << 20
+    assert max(sizes) <= 1 << 20
+
+
+def test_without_a_terminal_progress_is_plain_lines(step, caplog, monkeypatch, capsys):
+    monkeypatch.setattr(step.fetch, "SECONDS_BETWEEN_LINES", 0)
+    caplog.set_level("INFO")
+    assert list(step.fetch._with_progress([b"x" * 3_000_000, b"y"], 3_000_001))
+    assert re.search(r"Downloaded 3 of 3 MB", caplog.text)
+    assert "\r" not in capsys.readouterr().err
