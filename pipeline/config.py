@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
 
@@ -191,7 +192,8 @@ class RandomForestPipeline:
 class Evaluate:
     """Settings of the step evaluate."""
 
-    thresholds: dict[str, float] = MISSING
+    # A typed dict would refuse new keys, and so every threshold set on the command line.
+    thresholds: Any = MISSING
     promote: Promote = MISSING
     production_alias: str = MISSING
 
@@ -270,6 +272,25 @@ def _check_columns(dataset: Dataset) -> None:
             )
 
 
+def _check_thresholds(config: Config) -> None:
+    thresholds = config.evaluate.thresholds
+    if thresholds is None:
+        return
+    if not isinstance(thresholds, dict) or not all(
+        isinstance(value, int | float) for value in thresholds.values()
+    ):
+        raise ConfigError(
+            f"evaluate.thresholds={thresholds}: give a number for each metric, such as "
+            "{roc_auc_ovo: 0.9}, or null."
+        )
+    for metric in thresholds:
+        if metric not in config.metrics:
+            raise ConfigError(
+                f"evaluate.thresholds names {metric!r}, which is not one of metrics "
+                f"({', '.join(config.metrics)})."
+            )
+
+
 def validate(config: DictConfig) -> Config:
     """Return the config as typed objects, once all of it is known to be usable.
 
@@ -279,7 +300,10 @@ def validate(config: DictConfig) -> Config:
     Raises:
         ConfigError: A value is out of its range, or values contradict each other.
     """
-    missing = OmegaConf.missing_keys(config)
+    try:
+        missing = OmegaConf.missing_keys(config)
+    except InterpolationToMissingValueError as error:
+        raise ConfigError(f"A key has no value yet. {error}") from error
     if missing:
         raise ConfigError(f"These keys have no value yet: {', '.join(sorted(missing))}.")
     typed = OmegaConf.to_object(config)
@@ -295,11 +319,6 @@ def validate(config: DictConfig) -> Config:
     _check_range("download.retries", typed.download.retries, -1, 101)
     if not typed.metrics:
         raise ConfigError("metrics is empty: name at least one scorer, such as [accuracy].")
-    for metric in typed.evaluate.thresholds:
-        if metric not in typed.metrics:
-            raise ConfigError(
-                f"evaluate.thresholds names {metric!r}, which is not one of metrics "
-                f"({', '.join(typed.metrics)})."
-            )
+    _check_thresholds(typed)
     _check_columns(typed.dataset)
     return typed

@@ -1,0 +1,132 @@
+"""The config is checked before anything runs."""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+
+from pipeline.config import STEPS, Config, parse_steps, register_schema, validate
+from pipeline.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def composed(*overrides: str) -> Config:
+    register_schema()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        return validate(compose("config", overrides=list(overrides)))
+
+
+def test_the_config_that_ships_is_valid() -> None:
+    config = composed()
+
+    assert parse_steps(config.main.execute_steps) == STEPS
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dataset").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_data_set_that_ships_is_valid(path: Path) -> None:
+    assert composed(f"dataset={path.stem}").dataset.columns
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ("all", STEPS),
+        ("evaluate, download", ("download", "evaluate")),
+        (["segregate"], ("segregate",)),
+    ],
+)
+def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: Any) -> None:
+    assert parse_steps(steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["segregate.test_size=1.5"], "segregate.test_size=1.5: give a number between 0 and 1"),
+        (["segregate.test_size=0"], "segregate.test_size=0.0: give a number between 0 and 1"),
+        (["random_forest_pipeline.validation_size=-1"], "validation_size=-1.0"),
+        (["check_data.ks_alpha=1"], "check_data.ks_alpha=1.0"),
+        (["main.random_seed=-1"], "main.random_seed=-1"),
+        (["main.execute_steps=trian"], "there is no step 'trian'. Did you mean 'train_random_f"),
+        (["main.execute_steps=[]"], "main.execute_steps is empty"),
+        (["main.execute_steps=3"], "give a list or names separated by commas"),
+        (["metrics=[]"], "metrics is empty"),
+        (["evaluate.thresholds={auc: 0.9}"], "names 'auc', which is not one of metrics"),
+        (["evaluate.thresholds={accuracy: high}"], "give a number for each metric"),
+        (["evaluate.thresholds=0.9"], "give a number for each metric"),
+        (["dataset.features.numerical=[temp]"], "no rule for the column 'temp'. Did you mean"),
+        (["dataset.features.numerical=[genre]"], "holds the target 'genre'"),
+        (["dataset.features.text=[key]"], "names the column 'key' more than once"),
+        (["dataset.target=???"], "no value yet. MissingMandatoryValue while"),
+        (["main.random_seed=1", "dataset.url=???"], "no value yet: dataset.url"),
+    ],
+)
+def test_a_value_that_can_t_be_right_is_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        composed(*overrides)
+
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("segregate.test_size=half", "could not be converted to Float"),
+        ("main.wandb=cloud", r"expected one of \[auto, online, local\]"),
+        ("evaluate.promote=maybe", r"expected one of \[if_better, always, never\]"),
+        ("dataset.columns.key.kind=x", "Key 'kind' not in 'ColumnRule'"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigCompositionException) as error:
+        composed(override)
+
+    assert re.search(message, str(error.value.__cause__))
+
+
+def test_seed_zero_is_a_seed() -> None:
+    assert composed("main.random_seed=0").random_forest_pipeline.random_forest.random_state == 0
+
+
+def schema_keys(kind: Any, prefix: str = "") -> set[str]:
+    hints = get_type_hints(kind)
+    keys: set[str] = set()
+    for field in fields(kind):
+        path = f"{prefix}{field.name}"
+        nested = is_dataclass(hints[field.name])
+        keys |= schema_keys(hints[field.name], f"{path}.") if nested else {path}
+    return keys
+
+
+def test_every_key_has_a_comment_line_of_its_own() -> None:
+    lines = (ROOT / "config.yaml").read_text().split("\n")
+    leaves = {key.rsplit(".", 1)[-1] for key in schema_keys(Config) if not key.startswith("dataset.")}
+
+    for number, line in enumerate(lines):
+        key = line.split(":")[0].strip()
+        if line.startswith(" ") and key in leaves and ": " in line:
+            assert lines[number - 1].strip().startswith("#"), f"config.yaml: {key} has no comment"
+
+
+def test_the_file_and_the_schema_have_the_same_keys() -> None:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    listed = {
+        ".".join(path)
+        for path in _leaves(config)
+        if path[0] not in ("defaults", "hydra")
+    }
+
+    expected = {key for key in schema_keys(Config) if not key.startswith("dataset.")}
+    assert listed == expected
+
+
+def _leaves(node: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(node, dict) and node:
+        return [leaf for key, item in node.items() for leaf in _leaves(item, (*path, key))]
+    return [path]

@@ -1,0 +1,107 @@
+"""The W&B is chosen by what the user has set, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wandb_server
+from pipeline.config import Wandb
+from pipeline.errors import WandbError
+from pipeline.wandb_target import CLOUD, choose, find_credentials
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def test_an_empty_home_has_no_credentials(home: dict[str, str]) -> None:
+    assert find_credentials(home) == (CLOUD, None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({"WANDB_API_KEY": "x" * 40}, CLOUD),
+        ({"WANDB_BASE_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9"),
+    ],
+)
+def test_variables_of_the_user_choose_the_online_one(
+    home: dict[str, str], variables: dict[str, str], address: str
+) -> None:
+    target = choose(Wandb.auto, home | variables)
+
+    assert (target.address, target.is_local, target.variables) == (address, False, {})
+
+
+def test_a_login_in_netrc_chooses_the_cloud(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password xyz\n")
+
+    assert find_credentials(home) == (CLOUD, f"logged in, by {tmp_path / '.netrc'}")
+
+
+def test_a_login_at_another_host_is_no_login_at_the_cloud(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine example.com login user password xyz\n")
+
+    assert find_credentials(home) == (CLOUD, None)
+
+
+def test_a_host_chosen_by_wandb_login_is_found(home: dict[str, str], tmp_path: Path) -> None:
+    settings = tmp_path / ".config" / "wandb" / "settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[default]\nbase_url = https://wandb.example.com\n")
+    (tmp_path / ".netrc").write_text("machine wandb.example.com login user password xyz\n")
+
+    assert find_credentials(home)[0] == "https://wandb.example.com"
+    assert find_credentials(home)[1] is not None
+
+
+def test_a_broken_netrc_is_named(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("mashine x\n")
+
+    with pytest.raises(WandbError, match=r"\.netrc can't be read.*main\.wandb=local"):
+        choose(Wandb.auto, home)
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled", "dryrun"])
+def test_a_mode_without_artifacts_is_refused(home: dict[str, str], mode: str) -> None:
+    with pytest.raises(WandbError, match=f"WANDB_MODE={mode}.*main.wandb=local"):
+        choose(Wandb.auto, home | {"WANDB_MODE": mode})
+
+
+def test_online_without_a_key_says_how_to_get_one(home: dict[str, str]) -> None:
+    with pytest.raises(WandbError, match="wandb login"):
+        choose(Wandb.online, home)
+
+
+@pytest.fixture
+def local_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(tmp_path / "server"))
+    yield
+    wandb_server.stop()
+
+
+@pytest.mark.usefixtures("local_server")
+def test_without_a_login_the_local_server_is_started_and_local_beats_a_login(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    target = choose(Wandb.auto, home)
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password xyz\n")
+    again = choose(Wandb.local, home)
+
+    assert target.is_local
+    assert target.address == again.address == target.variables["WANDB_BASE_URL"]
+    assert target.sign_in(f"{target.address}/local/songs").startswith(f"{target.address}/signin")
+
+
+def test_a_server_that_can_t_start_is_told(
+    home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(tmp_path / "file" / "server"))
+
+    with pytest.raises(WandbError, match="local W&B server can't be used.*WANDB_SERVER_DIR"):
+        choose(Wandb.auto, home)
