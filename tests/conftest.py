@@ -1,0 +1,56 @@
+"""What every test gets: a home, a W&B and a server data folder of its own."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wandb_server import Server, ensure_running, paths, service
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the whole session away from the user's home, accounts and local server."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("WANDB_", "MLFLOW_", "XDG_")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
+            folder = home / name.lower()
+            folder.mkdir()
+            patch.setenv(name, str(folder))
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("WANDB_SERVER_DIR", str(give_free_port(home / "wandb-server")))
+        yield home
+        service.stop()
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty server data folder for one test, whose server is stopped afterwards."""
+    folder = give_free_port(tmp_path / "server data")
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(folder))
+    yield folder
+    service.stop()
+
+
+@pytest.fixture
+def server(data_folder: Path) -> Server:
+    """A running server for one test."""
+    server = ensure_running()
+    assert server.data_dir == data_folder
+    return server
+
+
+def give_free_port(folder: Path) -> Path:
+    """Make a data folder whose server starts on a free port, not on the user's usual one."""
+    folder.mkdir(mode=0o700)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        (folder / paths.PORT).write_text(str(probe.getsockname()[1]))
+    return folder

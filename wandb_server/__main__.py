@@ -1,0 +1,199 @@
+"""The command line: `python -m wandb_server serve | start | stop | status | env | open`."""
+
+# ruff: noqa: T201 - printing is what a command line is for
+
+import argparse
+import os
+import shlex
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+
+from wandb_server import paths, service
+from wandb_server.keys import load_or_create_key
+from wandb_server.server_error import ServerError
+from wandb_server.service import IDLE_VARIABLE, Server, ensure_running
+from wandb_server.version import VERSION
+
+NOT_RUNNING = 3  # exit code of `status`, as with services of the system
+
+_DESCRIPTION = f"""\
+A local W&B server: the wandb SDK logs runs and artifacts to this machine, with no account
+and no internet. It serves this machine only (127.0.0.1) and every request needs its key.
+
+Data folder: the variable {paths.VARIABLE}, else your user data folder.
+"""
+_EPILOG = """\
+Use it from a shell:
+  eval "$(python -m wandb_server env)"        # sh, bash, zsh
+  python -m wandb_server env --shell fish | source
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after the program's name; None takes the process's own.
+
+    Returns:
+        Exit code: 0, 1 after an error, 3 when `status` finds no server.
+    """
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except ServerError as error:
+        print(f"wandb_server: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m wandb_server",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(title="commands", metavar="<command>", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> _Command:
+        command = commands.add_parser(name, help=text[0].lower() + text[1:-1], description=text)
+        command.set_defaults(run=run)
+        return command
+
+    for name, run, text in (
+        ("serve", _serve, "Serve in this terminal until Ctrl-C."),
+        ("start", _start, "Start the server in the background, unless it runs."),
+    ):
+        _add_start_options(add(name, run, text))
+    add("stop", _stop, "Stop the server, after the requests that are being served.")
+    add("status", _status, "Show whether it runs, where, since when, and the size of its data.")
+    environment = add("env", _env, "Print the lines that point a shell's wandb to the server.")
+    environment.add_argument("--shell", choices=["sh", "fish"], default="sh", help="default: sh")
+    page = add("open", _open, "Open the server's page in the browser, signed in.")
+    page.add_argument("path", nargs="?", default="/", help="page to open, such as /local/songs")
+    page.add_argument("--print", action="store_true", help="only print the link")
+    return parser
+
+
+_Command = argparse.ArgumentParser
+
+
+def _add_start_options(command: _Command) -> None:
+    command.add_argument(
+        "--port", type=_port, help="port to listen on; default: the last one, or a free one"
+    )
+    command.add_argument(
+        "--idle-hours",
+        type=_hours,
+        help=f"end after this long without a request; default: {IDLE_VARIABLE}, "
+        f"or {service.IDLE_HOURS:.0f}",
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    try:
+        return service.parse_hours(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from wandb_server.process import serve  # sets up what only a server needs
+
+    folder = paths.data_dir()
+    paths.prepare(folder)
+    load_or_create_key(folder)
+    hours = options.idle_hours or service.default_idle_hours()
+
+    def announce(url: str) -> None:
+        print(f"Serving {folder} at {url}\nCtrl-C ends it.", flush=True)
+
+    try:
+        serve(folder, options.port, 3600 * hours, announce)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    server = ensure_running(options.port, options.idle_hours)
+    print(f"The local W&B server runs at {server.base_url}")
+    if options.port and not server.base_url.endswith(f":{options.port}"):
+        raise ServerError(
+            f"it ran already, so --port {options.port} had no effect. To move it, stop it first: "
+            "python -m wandb_server stop"
+        )
+    return 0
+
+
+def _stop(_options: argparse.Namespace) -> int:
+    print("Stopped." if service.stop() else "No server runs.")
+    return 0
+
+
+def _status(_options: argparse.Namespace) -> int:
+    folder = paths.data_dir()
+    server = service.running() if folder.exists() else None
+    for name, value in _describe(server):
+        print(f"{name:<12}{value}")
+    print(f"{'data folder':<12}{folder}")
+    with paths.folder_errors(folder):
+        for name, size in paths.sizes(folder).items():
+            print(f"{'':<12}{name:<16}{_readable(size):>10}")
+    return 0 if server else NOT_RUNNING
+
+
+def _describe(server: Server | None) -> list[tuple[str, str]]:
+    if server is None:
+        return [("state", "not running; `python -m wandb_server start` starts it")]
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(server.health.started_at))
+    return [
+        ("state", f"running since {since}"),
+        ("address", server.base_url),
+        ("process", str(server.health.pid)),
+        ("version", server.health.version),
+    ]
+
+
+def _readable(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _env(options: argparse.Namespace) -> int:
+    form = {"sh": "export {}={}", "fish": "set -gx {} {}"}[options.shell]
+    for name, value in ensure_running().environment().items():
+        print(form.format(name, shlex.quote(value)))
+    return 0
+
+
+def _open(options: argparse.Namespace) -> int:
+    link = ensure_running().sign_in_url(options.path)
+    print(link)
+    if not options.print and _has_browser():
+        webbrowser.open(link)
+    return 0
+
+
+def _has_browser() -> bool:
+    """Tell whether there is a screen; a text browser would take the terminal over."""
+    return sys.platform == "darwin" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

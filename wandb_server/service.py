@@ -1,0 +1,310 @@
+"""Start, find and stop the server of a data folder, from any process.
+
+The truth about "is it running" is a lock of the operating system that the server holds
+for its whole life, and a proof on `/healthz` that only this folder's server can give.
+Files that a dead server left behind are never believed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from wandb_server import health, locks, paths
+from wandb_server.auth import Signer
+from wandb_server.health import Health
+from wandb_server.keys import load_or_create_key
+from wandb_server.server_error import ServerError
+from wandb_server.version import API_VERSION, VERSION
+
+ENTITY = "local"  # the one account there is
+IDLE_VARIABLE = "WANDB_SERVER_IDLE_HOURS"
+IDLE_HOURS = 12.0
+SIGN_IN = "sign in"  # what the token of a sign-in link allows
+SIGN_IN_SECONDS = 600
+
+# A server that is asked to stop lets requests in flight end, for this long.
+GRACE_SECONDS = 60
+_START_SECONDS = 30.0  # on a machine that is busy with other things
+_PAUSE = 0.05  # seconds between two looks at a server that starts or stops
+
+
+class Server(NamedTuple):
+    """A server that runs, and what a client needs to use it."""
+
+    base_url: str
+    api_key: str
+    data_dir: Path
+    health: Health
+
+    def __repr__(self) -> str:
+        """Show all but the key, which would end up in logs."""
+        return f"Server({self.base_url}, data_dir={self.data_dir}, pid={self.health.pid})"
+
+    def sign_in_url(self, path: str = "/") -> str:
+        """Make a link that signs a browser in; it holds for ten minutes.
+
+        Args:
+            path: Page to show then, from the root: "/local/songs".
+
+        Returns:
+            An absolute URL.
+        """
+        token = Signer(self.api_key).sign(SIGN_IN, SIGN_IN_SECONDS)
+        return f"{self.base_url}/signin?{urlencode({'token': token, 'next': path})}"
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment variables that point the wandb SDK to this server.
+
+        Returns:
+            Values by variable name.
+        """
+        variables = {
+            "WANDB_BASE_URL": self.base_url,
+            "WANDB_API_KEY": self.api_key,
+            "WANDB_ENTITY": ENTITY,
+            "WANDB_ERROR_REPORTING": "false",  # else the SDK asks the server to take telemetry
+        }
+        # The SDK would send requests for this very machine through a proxy.
+        if any(os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy")):
+            past = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+            direct = f"{past},{health.HOST}" if past else health.HOST
+            variables |= {"NO_PROXY": direct, "no_proxy": direct}
+        return variables
+
+
+def ensure_running(port: int | None = None, idle_hours: float | None = None) -> Server:
+    """Give the server of the data folder, and start it if it doesn't run.
+
+    Any number of processes may call this at the same moment: they get the same server. It
+    outlives its caller and ends by itself after some hours without a request.
+
+    Args:
+        port: Port to start on; None takes the last one, or a free one if that is taken.
+            A server that runs already keeps its port.
+        idle_hours: Hours without a request after which a server started here ends; None
+            takes WANDB_SERVER_IDLE_HOURS, or 12.
+
+    Returns:
+        The running server.
+
+    Raises:
+        ServerError: The data folder can't be used, the server didn't start or doesn't
+            answer, or one of a newer program runs.
+    """
+    idle_seconds = 3600 * (idle_hours if idle_hours is not None else default_idle_hours())
+    folder = paths.data_dir()
+    paths.prepare(folder)
+    key = load_or_create_key(folder)
+    server = find(folder, key)
+    if server and server.health.api_version == API_VERSION:
+        return server
+    with paths.folder_errors(folder), locks.held(folder / paths.START_LOCK, 2 * _START_SECONDS):
+        server = _drop_outdated(find(folder, key))
+        return server or _start(folder, key, port, idle_seconds)
+
+
+def running() -> Server | None:
+    """Find the server of the data folder, if it runs.
+
+    Returns:
+        The server, or None.
+
+    Raises:
+        ServerError: The data folder can't be read, or its server runs but doesn't answer.
+    """
+    folder = paths.data_dir()
+    with paths.folder_errors(folder):
+        if not locks.is_taken(folder / paths.SERVER_LOCK):
+            return None
+    key = load_or_create_key(folder)
+    return _await_answer(folder, key)
+
+
+def stop() -> bool:
+    """Stop the server of the data folder and wait until requests in flight have ended.
+
+    Returns:
+        Whether one ran.
+
+    Raises:
+        ServerError: It doesn't answer, or hasn't ended in time.
+    """
+    server = running()
+    if server is None:
+        return False
+    _end(server)
+    return True
+
+
+def find(folder: Path, key: str) -> Server | None:
+    """Look for the server where it last listened.
+
+    Args:
+        folder: The data folder.
+        key: The folder's key.
+
+    Returns:
+        The server if it answers and proves that it is this folder's, else None.
+    """
+    port = last_port(folder)
+    if port is None:
+        return None
+    answer = health.ask(port, key, locks.identity(folder / paths.SERVER_LOCK))
+    return Server(f"http://{health.HOST}:{port}", key, folder, answer) if answer else None
+
+
+def last_port(folder: Path) -> int | None:
+    """Read the port that the folder's server listens on, or listened on last.
+
+    Args:
+        folder: The data folder.
+
+    Returns:
+        The port, or None if none is recorded or the record makes no sense.
+    """
+    try:
+        port = int((folder / paths.PORT).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return port if 0 < port < 65536 else None
+
+
+def default_idle_hours() -> float:
+    """Read how long a server waits for a request before it ends by itself.
+
+    Returns:
+        Hours, more than 0.
+
+    Raises:
+        ServerError: The variable holds something else.
+    """
+    text = os.environ.get(IDLE_VARIABLE) or str(IDLE_HOURS)
+    try:
+        return parse_hours(text)
+    except ValueError as error:
+        raise ServerError(f"{IDLE_VARIABLE}: {error}") from error
+
+
+def parse_hours(text: str) -> float:
+    """Read a number of hours.
+
+    Args:
+        text: A number above 0.
+
+    Returns:
+        Hours.
+
+    Raises:
+        ValueError: The text is anything else.
+    """
+    hours = float(text) if text.replace(".", "", 1).isdecimal() else 0.0
+    if hours <= 0:
+        raise ValueError(f"{text!r}: give hours without a request, as a number above 0")
+    return hours
+
+
+def _drop_outdated(server: Server | None) -> Server | None:
+    if server is None or server.health.api_version == API_VERSION:
+        return server
+    if server.health.api_version > API_VERSION:
+        raise ServerError(
+            f"version {server.health.version} of the local W&B server runs at "
+            f"{server.base_url}, which is too new for this program ({VERSION}). Update this "
+            "program, or stop that server by its own `python -m wandb_server stop`."
+        )
+    import logging  # a third of this module's import time, for a line that is rarely said
+
+    logging.getLogger("wandb_server").warning(
+        "Restarting the local W&B server: version %s runs, this is %s.",
+        server.health.version,
+        VERSION,
+    )
+    _end(server)
+    return None
+
+
+def _start(folder: Path, key: str, port: int | None, idle_seconds: float) -> Server:
+    said = _launch(folder, port, idle_seconds)
+    server = find(folder, key)
+    if server is None and not locks.is_taken(folder / paths.SERVER_LOCK):
+        raise ServerError(said or f"the server ended at its start, see {folder / paths.LOG}")
+    return server or _await_answer(folder, key)
+
+
+def _launch(folder: Path, port: int | None, idle_seconds: float) -> str:
+    """Start a server process and return what it said until it was ready, or ended.
+
+    The process leaves this pipe for its log file when it is ready, so that its end is the
+    sign to go on, and so that its last words reach the caller even on a full disk.
+    """
+    command = [sys.executable, "-P", "-m", "wandb_server.process", str(folder)]
+    command += [str(port or 0), str(idle_seconds)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=_server_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            timeout=_START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServerError(
+            f"the server for {folder} wasn't ready within {_START_SECONDS:.0f} seconds: "
+            f"{(error.output or b'it said nothing').decode(errors='replace').strip()}"
+        ) from error
+    return "\n".join(done.stdout.decode(errors="replace").strip().splitlines()[-20:])
+
+
+def _server_environment() -> dict[str, str]:
+    """Give the server this process's environment without what is meant for somebody else."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_", "WANDB_", "PYTHON"))
+    }
+    # The caller may have found this package by its working folder, and the server's
+    # dependencies by relative entries.
+    package = str(Path(__file__).absolute().parents[1])
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    kept["PYTHONPATH"] = os.pathsep.join([package, *map(os.path.abspath, others)])
+    return kept
+
+
+def _await_answer(folder: Path, key: str) -> Server:
+    """Wait for a server that holds the lock: it is starting, ending, or very busy."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        server = find(folder, key)
+        if server:
+            return server
+        if not locks.is_taken(folder / paths.SERVER_LOCK):
+            raise ServerError(f"the server for {folder} has just ended. Try again.")
+        time.sleep(_PAUSE)
+    raise ServerError(
+        f"a server holds the data folder {folder} but hasn't answered for "
+        f"{_START_SECONDS:.0f} seconds. Look into {folder / paths.LOG}, end that process "
+        f"(`fuser {folder / paths.SERVER_LOCK}` shows it) and try again."
+    )
+
+
+def _end(server: Server) -> None:
+    """Ask a server, which has just proven to be this folder's, to end, and wait for it."""
+    os.kill(server.health.pid, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS + 5
+    while locks.is_taken(server.data_dir / paths.SERVER_LOCK):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"the server (process {server.health.pid}) was asked to stop but hasn't "
+                f"ended within {GRACE_SECONDS + 5} seconds. Look into "
+                f"{server.data_dir / paths.LOG}."
+            )
+        time.sleep(_PAUSE)

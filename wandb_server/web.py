@@ -1,0 +1,101 @@
+"""The web server that runs the application: settings, `/healthz`, and the end of idle ones."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wandb_server import health, locks, paths
+from wandb_server.app import create_app
+from wandb_server.health import Health
+from wandb_server.service import GRACE_SECONDS
+from wandb_server.version import API_VERSION, VERSION
+
+_TICKS = 10  # uvicorn's ticks between two looks at the clock: one second
+
+
+class WebServer(uvicorn.Server):
+    """Serves one data folder until a signal, a time without requests, or the folder's end."""
+
+    def __init__(
+        self, folder: Path, key: str, idle_seconds: float, when_ready: Callable[[], None]
+    ) -> None:
+        """Build the application.
+
+        Args:
+            folder: The data folder; this process holds its lock.
+            key: The folder's key.
+            idle_seconds: Seconds without a request after which the server ends.
+            when_ready: Called when requests are answered.
+
+        Raises:
+            OSError: The folder can't be read or written.
+            sqlite3.Error: The same, for the database.
+        """
+        self._lock = folder / paths.SERVER_LOCK
+        self._identity = locks.identity(self._lock)
+        self._idle_seconds = idle_seconds
+        self._when_ready = when_ready
+        self._last_active = time.monotonic()
+        self._requests_seen = 0
+        super().__init__(_settings(_with_health(create_app(folder, key), key, self._identity)))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, and say so."""
+        await super().startup(sockets)
+        self._when_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell, ten times a second, whether to end."""
+        if await super().on_tick(counter):
+            return True
+        return counter % _TICKS == 0 and (self._is_idle() or self._is_orphan())
+
+    def _is_idle(self) -> bool:
+        state = self.server_state
+        if state.tasks or state.total_requests != self._requests_seen:
+            self._requests_seen = state.total_requests
+            self._last_active = time.monotonic()
+        return time.monotonic() - self._last_active > self._idle_seconds
+
+    def _is_orphan(self) -> bool:
+        """Tell whether the data folder was deleted: nobody could find this server again."""
+        return locks.identity(self._lock) != self._identity
+
+
+def _settings(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        log_config=None,  # the process has set logging up
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing stands in between, so nobody's word is taken for it
+        # The SDK posts every 15 s or so; closing a connection under it costs it seconds.
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _with_health(app: ASGIApp, key: str, identity: str) -> ASGIApp:
+    """Answer `/healthz` before the application, which asks for the key."""
+    about = Health(os.getpid(), VERSION, API_VERSION, time.time())
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == health.PATH:
+            nonce = Request(scope).query_params.get("nonce", "")
+            answer = JSONResponse(health.answer(about, key, identity, nonce))
+            await answer(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return route
