@@ -106,7 +106,9 @@ def schema_keys(kind: Any, prefix: str = "") -> set[str]:
 
 def test_every_key_has_a_comment_line_of_its_own() -> None:
     lines = (ROOT / "config.yaml").read_text().split("\n")
-    leaves = {key.rsplit(".", 1)[-1] for key in schema_keys(Config) if not key.startswith("dataset.")}
+    leaves = {
+        key.rsplit(".", 1)[-1] for key in schema_keys(Config) if not key.startswith("dataset.")
+    }
 
     for number, line in enumerate(lines):
         key = line.split(":")[0].strip()
@@ -116,11 +118,7 @@ def test_every_key_has_a_comment_line_of_its_own() -> None:
 
 def test_the_file_and_the_schema_have_the_same_keys() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    listed = {
-        ".".join(path)
-        for path in _leaves(config)
-        if path[0] not in ("defaults", "hydra")
-    }
+    listed = {".".join(path) for path in _leaves(config) if path[0] not in ("defaults", "hydra")}
 
     expected = {key for key in schema_keys(Config) if not key.startswith("dataset.")}
     assert listed == expected

@@ -32,7 +32,7 @@ def test_an_open_quote_is_refused() -> None:
     [
         "/a path/with [odd] chars*.parquet",
         "https://example.com/x?a=b&c=%20d#e",
-        "/it's {here}, \"quoted\" and back\\slashed\\",
+        '/it\'s {here}, "quoted" and back\\slashed\\',
         "/a,b.csv",
         "C:/table (1).csv",
     ],
@@ -91,4 +91,6 @@ def test_an_unknown_key_is_refused_with_the_close_ones(override: str, hint: str)
 def test_a_long_option_string_is_no_problem() -> None:
     url = "/" + "x" * 20_000
 
-    assert value_of(expand_arguments(["--hydra-options", f"dataset.url={url}"]), "dataset.url") == url
+    assert (
+        value_of(expand_arguments(["--hydra-options", f"dataset.url={url}"]), "dataset.url") == url
+    )

@@ -1,0 +1,105 @@
+"""A step is one process group: its end, its exit code and its cost are known."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import ExecutionException
+
+from pipeline import backend
+
+MEASURES = "import os, sys; block = bytearray(80_000_000); print(len(block))"
+WRITES = "import os, sys; open('written', 'w').write(repr((sys.argv[1:], dict(os.environ))))"
+KILLS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+# Ends on Ctrl-C in its own way; its child wouldn't end by itself.
+WAITS = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open("child", "w").write(str(child.pid))
+try:
+    time.sleep(600)
+except KeyboardInterrupt:
+    open("ended", "w").write("well")
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def step_backend() -> backend.StepBackend:
+    step_backend = backend.StepBackend()
+    backend.register(step_backend)
+    return step_backend
+
+
+def run(component: Path, program: str, **parameters: str) -> None:
+    (component / "run.py").write_text(program)
+    mlflow.run(
+        str(component),
+        parameters=parameters,
+        backend=backend.NAME,
+        backend_config={"environment": dict(os.environ) | {"MARK": "1"}},
+        env_manager="local",
+    )
+
+
+def status(process: backend.StepProcess) -> str:
+    return MlflowClient().get_run(process.run_id).info.status
+
+
+def test_a_step_gets_its_parameters_and_variables(
+    component: Path, step_backend: backend.StepBackend
+) -> None:
+    run(component, WRITES, text="it's [a] *.txt")
+
+    arguments, variables = eval((component / "written").read_text())  # noqa: S307  # own repr
+    process = step_backend.started[0]
+    assert arguments == ["it's [a] *.txt"]
+    assert variables["MARK"] == "1"
+    assert variables["WANDB_RUN_ID"] == variables["MLFLOW_RUN_ID"] == process.run_id
+    assert MlflowClient().get_run(process.run_id).data.params == {"text": "it's [a] *.txt"}
+    assert (process.get_status(), status(process)) == ("FINISHED", "FINISHED")
+
+
+def test_peak_memory_is_measured(component: Path, step_backend: backend.StepBackend) -> None:
+    run(component, MEASURES)
+
+    assert 80_000_000 < (step_backend.started[0].peak_memory or 0) < 160_000_000
+
+
+@pytest.mark.parametrize(("program", "code"), [("raise SystemExit(4)", 4), (KILLS_ITSELF, -9)])
+def test_a_failure_is_known_by_its_exit_code(
+    component: Path, step_backend: backend.StepBackend, program: str, code: int
+) -> None:
+    with pytest.raises(ExecutionException):
+        run(component, program)
+
+    process = step_backend.started[0]
+    assert (process.process.returncode, status(process)) == (code, "FAILED")
+
+
+def test_a_cancelled_step_ends_in_its_own_way_and_takes_its_children_along(
+    component: Path,
+) -> None:
+    (component / "run.py").write_text(WAITS)
+    process = subprocess.Popen([sys.executable, "run.py"], cwd=component, start_new_session=True)
+    child = component / "child"
+    deadline = time.monotonic() + 60
+    while not (child.exists() and child.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    step = backend.StepProcess("id", process)
+    step.cancel()
+
+    assert (component / "ended").read_text() == "well"
+    assert process.returncode == 3
+    assert step.get_status() == "FAILED"
+    state = Path(f"/proc/{child.read_text()}/stat")
+    while state.exists() and state.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
