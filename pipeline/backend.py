@@ -18,6 +18,7 @@ from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import (
     PROJECT_ENV_MANAGER,
+    PROJECT_STORAGE_DIR,
     fetch_and_validate_project,
     get_entry_point_command,
     get_or_create_run,
@@ -127,7 +128,9 @@ class StepBackend(AbstractBackend):
         run_id = run.info.run_id
         commands = [
             *activation(project, folder, backend_config[PROJECT_ENV_MANAGER]),
-            *get_entry_point_command(project, entry_point, params, None),
+            *get_entry_point_command(
+                project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
+            ),
         ]
         process = subprocess.Popen(
             ["bash", "-c", " && ".join(commands)],

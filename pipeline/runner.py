@@ -186,6 +186,7 @@ class Pipeline:
                 backend=backend.NAME,
                 backend_config={"environment": self._variables(step)},
                 env_manager=self._manager,
+                storage_dir=str(self._scratch),
             )
         except ExecutionException as error:
             raise StepError(self._failure(step, count)) from error

@@ -1,6 +1,7 @@
 """A step is one process group: its end, its exit code and its cost are known."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -44,6 +45,7 @@ def run(component: Path, program: str, **parameters: str) -> None:
         backend=backend.NAME,
         backend_config={"environment": dict(os.environ) | {"MARK": "1"}},
         env_manager="local",
+        storage_dir=str(component),
     )
 
 
@@ -61,7 +63,9 @@ def test_a_step_gets_its_parameters_and_variables(
     assert arguments == ["it's [a] *.txt"]
     assert variables["MARK"] == "1"
     assert variables["WANDB_RUN_ID"] == variables["MLFLOW_RUN_ID"] == process.run_id
-    assert MlflowClient().get_run(process.run_id).data.params == {"text": "it's [a] *.txt"}
+    # MLflow records parameters as it quotes them for the shell.
+    recorded = MlflowClient().get_run(process.run_id).data.params["text"]
+    assert shlex.split(recorded) == ["it's [a] *.txt"]
     assert (process.get_status(), status(process)) == ("FINISHED", "FINISHED")
 
 

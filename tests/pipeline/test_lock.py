@@ -87,5 +87,5 @@ def test_contradicting_dependencies_are_told(tmp_path: Path) -> None:
     (tmp_path / "step").mkdir()
     (tmp_path / "step" / "conda.yml").write_text(CONDA.format(requirement="six==1.16.0"))
 
-    with pytest.raises(LockError, match="No set of versions fits six==1.16.0, six==1.17.0"):
+    with pytest.raises(LockError, match=r"No set of versions fits six==1.16.0, six==1.17.0"):
         lock(tmp_path)

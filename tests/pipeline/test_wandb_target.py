@@ -103,5 +103,5 @@ def test_a_server_that_can_t_start_is_told(
     (tmp_path / "file").touch()
     monkeypatch.setenv("WANDB_SERVER_DIR", str(tmp_path / "file" / "server"))
 
-    with pytest.raises(WandbError, match="local W&B server can't be used.*WANDB_SERVER_DIR"):
+    with pytest.raises(WandbError, match=r"local W&B server can't be used.*WANDB_SERVER_DIR"):
         choose(Wandb.auto, home)
