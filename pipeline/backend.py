@@ -34,12 +34,11 @@ GRACE = 15.0
 
 
 class StepProcess(SubmittedRun):
-    """A running step: its MLflow run, its process, and in the end what it cost."""
+    """A running step: its MLflow run and its process."""
 
     def __init__(self, run_id: str, process: "subprocess.Popen[bytes]") -> None:
         self._run_id = run_id
         self.process = process
-        self.peak_memory: int | None = None
 
     @property
     def run_id(self) -> str:
@@ -48,15 +47,7 @@ class StepProcess(SubmittedRun):
 
     def wait(self) -> bool:
         """Wait for the end of the step; True if it ended with exit code 0."""
-        if self.process.returncode is None:
-            _, status, usage = os.wait4(self.process.pid, 0)
-            self._ended(status, usage.ru_maxrss)
-        return self.process.returncode == 0
-
-    def _ended(self, status: int, maxrss: int) -> None:
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        # Linux counts in KiB, macOS in bytes: getrusage(2) of each.
-        self.peak_memory = maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+        return self.process.wait() == 0
 
     def get_status(self) -> str:
         """Return MLflow's name for the state of the step."""

@@ -91,17 +91,25 @@ def _create(
 ) -> None:
     """Make the environment while its lock is held."""
     mark = _mark(env_dir)
-    if mark.exists():
-        shutil.rmtree(env_dir, ignore_errors=True)
-    if env_dir.exists():
+    if env_dir.exists() and not mark.exists():
         return
+    # A killed maker's installer may live on for a moment and write into the folder again.
+    attempts = 3 if mark.exists() else 1
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
-    _create_virtualenv(
-        local_model_path=folder,
-        python_env=python_env,
-        env_dir=env_dir,
-        env_manager=manager,
-        capture_output=True,
-    )
+    while True:
+        shutil.rmtree(env_dir, ignore_errors=True)
+        attempts -= 1
+        try:
+            _create_virtualenv(
+                local_model_path=folder,
+                python_env=python_env,
+                env_dir=env_dir,
+                env_manager=manager,
+                capture_output=True,
+            )
+            break
+        except ShellCommandException:
+            if not attempts:
+                raise
     mark.unlink()

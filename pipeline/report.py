@@ -77,7 +77,7 @@ class Report:
     def end(self, page: str) -> None:
         """Print the summary, with the address of the project's page."""
         steps = format_table(
-            ("step", "time", "memory", "rows", "made"), [_row(result) for result in self._results]
+            ("step", "time", "rows", "made"), [_row(result) for result in self._results]
         )
         parts = ["", steps, self._scores(), self._promotion(), f"See it at {page}"]
         logger.info("%s", "\n\n".join(part for part in parts if part is not None))
@@ -104,7 +104,7 @@ def _score(value: float | None) -> str:
 
 def _row(result: StepResult) -> tuple[str, ...]:
     if result.status != "done":
-        return result.name, result.status, "", "", result.note
+        return result.name, result.status, "", result.note
     rows = [
         f"{int(value):,} {name.removeprefix('rows/')}" if "/" in name else f"{int(value):,}"
         for name, value in result.summary.items()
@@ -113,7 +113,6 @@ def _row(result: StepResult) -> tuple[str, ...]:
     return (
         result.name,
         format_seconds(result.seconds),
-        f"{(result.peak_memory or 0) / 2**20:,.0f} MB",
         " + ".join(rows),
         ", ".join(result.versions),
     )

@@ -165,12 +165,10 @@ class Pipeline:
         finished = self._run_component(step)
         for artifact in step.outputs:
             artifact.version = finished.versions.get(artifact.name or "")
-        process = self._backend.started[-1]
         return StepResult(
             step.name,
             "done",
             time.monotonic() - started,
-            process.peak_memory,
             [artifact.version for artifact in step.outputs if artifact.version],
             finished.summary,
         )

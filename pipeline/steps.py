@@ -64,7 +64,6 @@ class StepResult:
         name: The step's name.
         status: done or skipped.
         seconds: Wall time with the making of its environment, 0 when skipped.
-        peak_memory: Bytes, None when skipped.
         versions: Versions of the artifacts that it made.
         summary: Summary of its W&B run, as plain values.
         note: Why it was skipped, else empty.
@@ -73,7 +72,6 @@ class StepResult:
     name: str
     status: str
     seconds: float = 0.0
-    peak_memory: int | None = None
     versions: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     note: str = ""
