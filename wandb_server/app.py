@@ -1,0 +1,144 @@
+"""The ASGI application: what is answered where, and how faults are told."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from wandb_server.auth import Signer
+from wandb_server.blobs import BlobStore, DigestMismatchError
+from wandb_server.database import Database
+from wandb_server.errors import ClientError, NotFoundError, StorageError
+from wandb_server.filestream import apply_post, read_post
+from wandb_server.graphql_endpoint import GraphQLEndpoint
+from wandb_server.guard import Guard
+from wandb_server.transfers import Transfers
+from wandb_server.urls import Urls
+from wandb_server.version import VERSION
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(data_dir: Path, api_key: str) -> Starlette:
+    """Make the application that serves one data folder.
+
+    `app.state` holds `database`, `blobs` and `signer` for the pages.
+
+    Args:
+        data_dir: Folder of the database and the files; made if it doesn't exist. Only one
+            process at a time may serve it.
+        api_key: What clients must send, as `Basic api:<key>`.
+
+    Raises:
+        NewerDatabaseError: A newer program wrote the folder.
+        StorageError, OSError: The folder can't be read or written.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(data_dir / "wandb.sqlite3")
+    blobs = BlobStore(data_dir / "blobs")
+    signer = Signer(api_key)
+    app = Starlette(
+        routes=_routes(database, blobs, signer),
+        middleware=[Middleware(Guard, api_key=api_key, signer=signer)],
+        exception_handlers={
+            DigestMismatchError: _answer_mismatch,
+            NotFoundError: _answer_not_found,
+            ClientError: _answer_client_error,
+            StorageError: _answer_storage_error,
+            OSError: _answer_storage_error,
+            ClientDisconnect: _answer_disconnect,
+            Exception: _answer_fault,
+        },
+        lifespan=lambda app: _closing(database),  # noqa: ARG005  Starlette passes the app
+    )
+    app.state.database, app.state.blobs, app.state.signer = database, blobs, signer
+    return app
+
+
+def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[BaseRoute]:
+    graphql = GraphQLEndpoint(database, blobs)
+    transfers = Transfers(database, blobs, signer)
+
+    async def answer_graphql(request: Request) -> Response:
+        return await graphql.answer(request, Urls(_base_url(request), signer))
+
+    async def take_post(request: Request) -> Response:
+        post = read_post(await request.body(), request.headers.get("content-encoding", ""))
+        path = tuple(request.path_params[part] for part in ("entity", "project", "run"))
+        writer = request.headers.get("x-wandb-async-client-id", "")
+        return JSONResponse(await run_in_threadpool(_store_post, database, path, post, writer))
+
+    return [
+        Route("/healthz", _answer_health),
+        Route("/graphql", answer_graphql, methods=["POST"]),
+        Route("/files/{entity}/{project}/{run}/file_stream", take_post, methods=["POST"]),
+        Route("/upload/blob/{digest}", transfers.upload_blob, methods=["PUT"]),
+        Route("/upload/run/{run:int}/{name:path}", transfers.upload_run_file, methods=["PUT"]),
+        Route("/download/{digest}/{name}", transfers.download),
+        Route(
+            "/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{digest}/{name}",
+            transfers.download_by_digest,
+        ),
+    ]
+
+
+def _store_post(
+    database: Database, path: tuple[str, str, str], post: dict[str, Any], writer: str
+) -> dict[str, Any]:
+    with database.write() as connection:
+        return apply_post(connection, path, post, writer)
+
+
+def _base_url(request: Request) -> str:
+    """Give the address that the client reached this server under, to build others from."""
+    return str(request.base_url).rstrip("/")
+
+
+@asynccontextmanager
+async def _closing(database: Database) -> AsyncIterator[None]:
+    yield
+    database.close()
+
+
+async def _answer_health(_request: Request) -> Response:
+    return JSONResponse({"service": "wandb_server", "version": VERSION})
+
+
+async def _answer_client_error(_request: Request, error: Exception) -> Response:
+    return _error(400, error)
+
+
+async def _answer_not_found(_request: Request, error: Exception) -> Response:
+    return _error(404, error)
+
+
+async def _answer_mismatch(_request: Request, error: Exception) -> Response:
+    # Not repeated by the SDK: the file changed after it was hashed, or the sender is broken.
+    return _error(422, error)
+
+
+async def _answer_storage_error(request: Request, error: Exception) -> Response:
+    """Answer what may pass, such as a full disk, so that the SDK tries again."""
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    return _error(503, error)
+
+
+async def _answer_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return JSONResponse({"error": f"the server failed: {type(error).__name__}"}, 500)
+
+
+def _error(status: int, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status)

@@ -1,0 +1,105 @@
+"""The second half of logging a version: it becomes visible, whole or not at all."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable
+
+from wandb_server import clock
+from wandb_server.artifact.aliases import set_aliases, touch_collection
+from wandb_server.artifact.manifests import (
+    Entry,
+    Manifest,
+    parse_entries,
+    read_manifest,
+    uploaded_manifest,
+)
+from wandb_server.artifact.records import LATEST, Artifact, get_artifact
+from wandb_server.blobs import BlobStore
+from wandb_server.database import fetch_count
+from wandb_server.errors import ClientError, NotFoundError
+
+
+def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_id: int) -> Artifact:
+    """Give a pending version its number and aliases, once all of its files are there.
+
+    Args:
+        connection: Inside a write transaction, so that numbers have no gaps and no doubles.
+        blobs: Where the uploaded files are.
+        artifact_id: Row of the version; one that is committed already stays as it is.
+
+    Raises:
+        ClientError: The manifest or a file is missing, or a file has another size.
+        NotFoundError: The version doesn't exist or was deleted.
+    """
+    artifact = get_artifact(connection, artifact_id)
+    if artifact.state == "COMMITTED":
+        return artifact
+    if artifact.state == "DELETED":
+        raise NotFoundError(f"artifact {artifact_id} was deleted")
+    manifest = uploaded_manifest(connection, blobs, artifact_id)
+    entries = list(parse_entries(read_manifest(blobs, manifest.digest)))
+    _check_present(blobs, entries)
+    _store_entries(connection, artifact_id, entries)
+    _publish(connection, artifact, manifest, entries)
+    return get_artifact(connection, artifact_id)
+
+
+def add_member(connection: sqlite3.Connection, collection_id: int, artifact_id: int) -> int:
+    """Add a version to a collection under the next free number, which is returned."""
+    version = fetch_count(
+        connection, "SELECT next_version FROM collection WHERE id = ?", collection_id
+    )
+    connection.execute(
+        "UPDATE collection SET next_version = ? WHERE id = ?", (version + 1, collection_id)
+    )
+    connection.execute(
+        "INSERT INTO membership (collection_id, artifact_id, version_index, created_at)"
+        " VALUES (?, ?, ?, ?)",
+        (collection_id, artifact_id, version, clock.now()),
+    )
+    touch_collection(connection, collection_id)
+    return version
+
+
+def _check_present(blobs: BlobStore, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        if entry.digest is None:
+            continue
+        size = blobs.size(entry.digest)
+        if size is None:
+            raise ClientError(f"the file {entry.name!r} wasn't uploaded: log the artifact again")
+        if size != entry.size:
+            raise ClientError(
+                f"the file {entry.name!r} has {size} bytes, the manifest says {entry.size}"
+            )
+
+
+def _store_entries(
+    connection: sqlite3.Connection, artifact_id: int, entries: Iterable[Entry]
+) -> None:
+    connection.executemany(
+        "INSERT INTO artifact_file (artifact_id, name, digest, size, ref) VALUES (?, ?, ?, ?, ?)",
+        [(artifact_id, entry.name, entry.digest, entry.size, entry.ref) for entry in entries],
+    )
+
+
+def _publish(
+    connection: sqlite3.Connection, artifact: Artifact, manifest: Manifest, entries: list[Entry]
+) -> None:
+    version = add_member(connection, artifact.collection_id, artifact.id)
+    connection.execute(
+        "UPDATE artifact SET state = 'COMMITTED', version_index = ?, size = ?, file_count = ?,"
+        " commit_hash = ?, manifest_digest = ?, updated_at = ? WHERE id = ?",
+        (
+            version,
+            sum(entry.size for entry in entries),
+            len(entries),
+            secrets.token_hex(10),
+            manifest.digest,
+            clock.now(),
+            artifact.id,
+        ),
+    )
+    aliases = [LATEST, *json.loads(artifact.pending_aliases)]
+    set_aliases(connection, artifact.collection_id, artifact.id, aliases)

@@ -1,0 +1,176 @@
+"""Files by content: `blobs/<first two hex digits>/<md5 hex>`, each stored once.
+
+MD5 is what the SDK announces and what its manifests hold. A blob is published only when all
+of its bytes are on the disk under a temporary name and match the announced digest: the data
+is synced first, then the name, then the folder. So a name that exists is whole, also after a
+power failure.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.concurrency import run_in_threadpool
+
+from wandb_server.errors import ClientError, StorageError
+
+_HEX = re.compile(r"[0-9a-f]{32}")
+_BUFFER = 1 << 20
+
+
+class DigestMismatchError(ClientError):
+    """The bytes that came aren't the ones that were announced."""
+
+
+class BlobStore:
+    """The folder of blobs; makes it, and clears what an interrupted upload left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+
+    def path(self, digest: str) -> Path:
+        """Give the place of a blob, whether it exists or not.
+
+        Args:
+            digest: MD5 of the content, 32 lower-case hex digits.
+
+        Raises:
+            ClientError: The digest isn't one.
+        """
+        if not _HEX.fullmatch(digest):
+            raise ClientError(f"{digest[:80]!r} isn't an MD5 digest in hex")
+        return self._folder / digest[:2] / digest
+
+    def size(self, digest: str) -> int | None:
+        """Give the size of a blob in bytes; None when it isn't stored."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def read(self, digest: str) -> bytes:
+        """Read a whole blob.
+
+        Raises:
+            StorageError: The blob is missing.
+        """
+        try:
+            return self.path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise StorageError(f"{self.path(digest)}: the file is missing") from error
+
+    def write(self, content: bytes) -> str:
+        """Store bytes that the server made itself and return their digest."""
+        with self._temporary() as file:
+            try:
+                file.write(content)
+                digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                self._publish(file, digest)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        return digest
+
+    async def receive(self, chunks: AsyncIterator[bytes], announced: str | None) -> tuple[str, int]:
+        """Store a body as it arrives, in constant memory.
+
+        Args:
+            chunks: The body.
+            announced: Digest that the content must have (hex); None takes any content.
+
+        Returns:
+            Digest and size in bytes of what was stored.
+
+        Raises:
+            DigestMismatchError: The content has another digest; nothing is stored.
+            OSError: The disk is full or can't be written; nothing is stored.
+        """
+        hasher = hashlib.md5(usedforsecurity=False)
+        file = await run_in_threadpool(self._temporary)
+        try:
+            size = await _copy(chunks, file, hasher)
+            digest = hasher.hexdigest()
+            if announced is not None and digest != announced:
+                raise DigestMismatchError(
+                    f"the body has the MD5 digest {digest}, but {announced} was announced"
+                )
+            await run_in_threadpool(self._publish, file, digest)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+        finally:
+            file.close()
+        return digest, size
+
+    def _temporary(self) -> BinaryIO:
+        return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # type: ignore[return-value]  # noqa: SIM115
+
+    def _publish(self, file: BinaryIO, digest: str) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        target = self.path(digest)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _sync_folder(self._folder)
+        Path(file.name).replace(target)
+        _sync_folder(target.parent)
+
+
+def hex_digest(encoded: str) -> str:
+    """Turn the base64 form of an MD5 digest, as manifests hold it, into hex.
+
+    Raises:
+        ClientError: The text isn't 16 bytes in base64.
+    """
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ClientError(f"{encoded[:80]!r} isn't a digest in base64") from error
+    if len(raw) != 16:
+        raise ClientError(f"{encoded[:80]!r} isn't an MD5 digest in base64")
+    return raw.hex()
+
+
+def base64_digest(digest: str) -> str:
+    """Turn a hex digest into the base64 form of manifests."""
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, hasher: "hashlib._Hash") -> int:
+    """Write chunks through a buffer, so that the thread pool is asked once a megabyte."""
+    size = 0
+    buffer = bytearray()
+
+    def flush() -> None:
+        hasher.update(buffer)
+        file.write(buffer)
+        buffer.clear()
+
+    async for chunk in chunks:
+        size += len(chunk)
+        buffer += chunk
+        if len(buffer) >= _BUFFER:
+            await run_in_threadpool(flush)
+    await run_in_threadpool(flush)
+    return size
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable; only folders on POSIX systems can be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

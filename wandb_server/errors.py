@@ -1,0 +1,17 @@
+"""What can go wrong while a request is served, by who has to do something about it."""
+
+
+class ClientError(Exception):
+    """The request can't be served as sent; the message says what is allowed."""
+
+
+class NotFoundError(ClientError):
+    """The request names something that doesn't exist."""
+
+
+class StorageError(Exception):
+    """The database or a file failed; the client should try again later."""
+
+
+class NewerDatabaseError(StorageError):
+    """A newer program wrote the database; only that program can read it."""

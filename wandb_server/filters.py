@@ -1,0 +1,194 @@
+"""The filters and orders of `wandb.Api().runs(...)`: MongoDB's operators over fields of runs.
+
+A filter is parsed once into a predicate over documents; a document is a nested dict of the
+fields that clients may name. Fields are reached by dotted paths: `config.lr.value`,
+`config.lr`, `summary_metrics.loss`, `state`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wandb_server.errors import ClientError
+
+Document = Mapping[str, Any]
+Predicate = Callable[[Document], bool]
+Test = Callable[[Any], bool]
+_MISSING = object()
+
+
+def parse_filter(text: str | None) -> Predicate:
+    """Read a filter.
+
+    Args:
+        text: JSON object as the SDK sends it, such as `{"state": {"$ne": "failed"}}`; None or
+            "" lets everything pass.
+
+    Returns:
+        A function that tells whether a document passes.
+
+    Raises:
+        ClientError: It isn't a JSON object, or uses an operator that doesn't exist.
+    """
+    try:
+        expression = json.loads(text or "{}")
+    except ValueError as error:
+        raise ClientError(f"filters: not valid JSON: {error}") from error
+    return _parse(expression)
+
+
+def parse_order(text: str | None) -> list[tuple[str, bool]]:
+    """Read an order such as `-created_at,+summary_metrics.loss`.
+
+    Returns:
+        Pairs of a field and whether it is descending; empty when no order is given.
+    """
+    fields = [part.strip() for part in (text or "").split(",")]
+    return [(field.lstrip("+-"), field.startswith("-")) for field in fields if field]
+
+
+def sort_documents(
+    documents: Sequence[Document], order: Sequence[tuple[str, bool]]
+) -> list[Document]:
+    """Sort documents by fields, the first one first; those that lack the field come last."""
+    result = list(documents)
+    for field, descending in reversed(order):
+        present = [item for item in result if read_field(item, field) not in (None, _MISSING)]
+        missing = [item for item in result if read_field(item, field) in (None, _MISSING)]
+        present.sort(key=lambda item: _sortable(read_field(item, field)), reverse=descending)
+        result = present + missing
+    return result
+
+
+def read_field(document: Document, path: str) -> Any:  # noqa: ANN401  any JSON value
+    """Follow a dotted path; `config.x` also finds the value that the SDK stores as `{value: x}`.
+
+    A key that holds dots itself is found too. Returns a sentinel when nothing is there.
+    """
+    found = _descend(document, path)
+    if path.startswith("config.") and isinstance(found, dict) and "value" in found:
+        return found["value"]
+    return found
+
+
+def _descend(value: Any, path: str) -> Any:  # noqa: ANN401  any JSON value
+    if not isinstance(value, Mapping):
+        return _MISSING
+    if path in value:
+        return value[path]
+    parts = path.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        head = ".".join(parts[:count])
+        if head in value:
+            inner = value[head]
+            rest = ".".join(parts[count:])
+            found = _descend(inner, rest)
+            if found is _MISSING and isinstance(inner, Mapping) and "value" in inner:
+                return _descend(inner["value"], rest)
+            return found
+    return _MISSING
+
+
+def _sortable(value: object) -> tuple[int, float, str]:
+    """Order values of mixed types: numbers before texts before everything else."""
+    if isinstance(value, (bool, int, float)):
+        return (0, float(value), "")
+    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, json.dumps(value, default=str))
+
+
+def _parse(expression: object) -> Predicate:
+    if not isinstance(expression, dict):
+        raise ClientError(f"filters: a JSON object is wanted, not {str(expression)[:40]!r}")
+    parts = [_parse_part(key, value) for key, value in expression.items()]
+    return lambda document: all(part(document) for part in parts)
+
+
+def _parse_part(key: str, value: Any) -> Predicate:  # noqa: ANN401  any JSON value
+    if key == "$not":
+        inner = _parse(value)
+        return lambda document: not inner(document)
+    if key in {"$and", "$or", "$nor"}:
+        if not isinstance(value, list):
+            raise ClientError(f"filters: {key} wants a list of filters")
+        return _combine(key, [_parse(item) for item in value])
+    if key.startswith("$"):
+        raise ClientError(f"filters: there is no operator {key!r}; one of $and, $or, $nor, $not")
+    test = _parse_test(value)
+    return lambda document: test(read_field(document, key))
+
+
+def _combine(operator: str, parts: list[Predicate]) -> Predicate:
+    if operator == "$and":
+        return lambda document: all(part(document) for part in parts)
+    if operator == "$or":
+        return lambda document: any(part(document) for part in parts)
+    return lambda document: not any(part(document) for part in parts)
+
+
+def _parse_test(value: Any) -> Test:  # noqa: ANN401  any JSON value
+    """Turn what stands behind a field into a test of the field's value."""
+    if not isinstance(value, dict) or not any(key.startswith("$") for key in value):
+        return lambda found: _equal(found, value)
+    tests = [
+        _parse_operator(name, operand) for name, operand in value.items() if name != "$options"
+    ]
+    return lambda found: all(test(found) for test in tests)
+
+
+def _parse_operator(name: str, operand: Any) -> Test:  # noqa: ANN401  any JSON value
+    if name == "$not":
+        inner = _parse_test(operand)
+        return lambda found: not inner(found)
+    if name in {"$regex", "$contains"}:
+        pattern = _compile(str(operand) if name == "$regex" else re.escape(str(operand)))
+        return lambda found: isinstance(found, str) and pattern.search(found) is not None
+    if name in {"$in", "$nin", "$all"} and not isinstance(operand, list):
+        raise ClientError(f"filters: {name} wants a list")
+    try:
+        test = _OPERATORS[name]
+    except KeyError as error:
+        allowed = ", ".join(sorted([*_OPERATORS, "$not", "$regex"]))
+        raise ClientError(f"filters: there is no operator {name!r}; one of {allowed}") from error
+    return lambda found: test(found, operand)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ClientError(f"filters: $regex {pattern!r}: {error}") from error
+
+
+def _equal(found: object, wanted: object) -> bool:
+    """Compare as MongoDB does: a list also equals each of its items, null a missing field."""
+    if wanted is None:
+        return found is None or found is _MISSING
+    if isinstance(found, list) and not isinstance(wanted, list):
+        return any(_equal(item, wanted) for item in found)
+    return bool(found == wanted)
+
+
+def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def compare(found: Any, wanted: Any) -> bool:  # noqa: ANN401  any JSON values
+        both = (found, wanted)
+        numbers = all(isinstance(value, (int, float)) for value in both)
+        texts = all(isinstance(value, str) for value in both)
+        return (numbers or texts) and test(found, wanted)
+
+    return compare
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$eq": _equal,
+    "$ne": lambda found, wanted: not _equal(found, wanted),
+    "$gt": _compare(lambda found, wanted: found > wanted),
+    "$gte": _compare(lambda found, wanted: found >= wanted),
+    "$lt": _compare(lambda found, wanted: found < wanted),
+    "$lte": _compare(lambda found, wanted: found <= wanted),
+    "$in": lambda found, wanted: any(_equal(found, item) for item in wanted),
+    "$nin": lambda found, wanted: not any(_equal(found, item) for item in wanted),
+    "$all": lambda found, wanted: all(_equal(found, item) for item in wanted),
+    "$exists": lambda found, wanted: (found is not _MISSING) == bool(wanted),
+    "$size": lambda found, wanted: isinstance(found, list) and len(found) == wanted,
+}

@@ -1,0 +1,163 @@
+"""`POST /graphql`: one request, one transaction.
+
+What the client got wrong is answered by 200 with `errors`, as GraphQL has it. What went wrong
+here is raised, so that the app answers with a 5xx, which the SDK repeats; the transaction is
+rolled back either way.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSyntaxError,
+    NoUnusedVariablesRule,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wandb_server.blobs import BlobStore
+from wandb_server.database import Database
+from wandb_server.errors import ClientError
+from wandb_server.lenient import strip_document, strip_variables
+from wandb_server.resolvers.context import Context, resolve_by_name
+from wandb_server.schema import SCHEMA
+from wandb_server.unserved import explain
+from wandb_server.urls import Urls
+
+_RULES = [rule for rule in specified_rules if rule is not NoUnusedVariablesRule]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A GraphQL request as it arrived; `operation` is None when the document has only one."""
+
+    text: str
+    variables: dict[str, Any]
+    operation: str | None
+
+
+class _RejectedError(Exception):
+    """Carries the errors of a mutation out of its transaction, so that it is rolled back."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+class GraphQLEndpoint:
+    """Answers GraphQL requests from one database and its blobs."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    async def answer(self, request: Request, urls: Urls) -> Response:
+        """Read the request, run it in the thread pool and write the answer.
+
+        Raises:
+            ClientError: The body isn't a GraphQL request.
+            StorageError, OSError: The database or a file failed.
+        """
+        query = read_query(await request.body())
+        shared = request.headers.get("x-wandb-use-async-filestream") == "true"
+        answer = await run_in_threadpool(self.execute, query, urls, shared=shared)
+        return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
+
+    def execute(self, query: Query, urls: Urls, *, shared: bool = False) -> dict[str, Any]:
+        """Run a GraphQL request.
+
+        Returns:
+            `{"data": ...}`, or `{"data": null, "errors": [...]}` where the client is wrong.
+        """
+        document = _prepare(query.text)
+        if isinstance(document, tuple):
+            return _refusal(list(document))
+        operation = get_operation_ast(document, query.operation)
+        if operation is None:
+            return _refusal([GraphQLError(f"the document has no operation {query.operation!r}")])
+        try:
+            return self._run(document, operation, query, urls, shared=shared)
+        except _RejectedError as rejected:
+            return _refusal(rejected.errors)
+
+    def _run(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        query: Query,
+        urls: Urls,
+        *,
+        shared: bool,
+    ) -> dict[str, Any]:
+        writes = operation.operation is OperationType.MUTATION
+        with self._database.write() if writes else self._database.read() as connection:
+            result = execute_sync(
+                SCHEMA,
+                document,
+                context_value=Context(connection, self._blobs, urls, shared),
+                variable_values=strip_variables(SCHEMA, operation, query.variables),
+                operation_name=query.operation,
+                field_resolver=resolve_by_name,
+            )
+            _raise_errors(result)
+        return {"data": result.data}
+
+
+def read_query(body: bytes) -> Query:
+    """Read the body of a request.
+
+    Raises:
+        ClientError: It isn't the JSON of a GraphQL request.
+    """
+    try:
+        fields = json.loads(body)
+    except ValueError as error:
+        raise ClientError(f"the body isn't valid JSON: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("query"), str):
+        raise ClientError("the body has no query: send {query, variables, operationName}")
+    variables = fields.get("variables") or {}
+    operation = fields.get("operationName") or None  # the SDK sends "" for "none"
+    if not isinstance(variables, dict) or not isinstance(operation, str | None):
+        raise ClientError("variables must be an object, and operationName a string")
+    return Query(fields["query"], variables, operation)
+
+
+@lru_cache(maxsize=512)
+def _prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
+    """Parse and validate a document once; the SDK sends the same ones over and over."""
+    try:
+        document = strip_document(SCHEMA, parse(text))
+    except GraphQLSyntaxError as error:
+        return (error,)
+    errors = validate(SCHEMA, document, _RULES)
+    if not errors:
+        return document
+    return tuple(explain(document)) or tuple(errors)
+
+
+def _raise_errors(result: ExecutionResult) -> None:
+    """Raise a fault of ours as it is, and the client's mistakes together."""
+    errors = result.errors or []
+    for error in errors:
+        original = error.original_error
+        if original is not None and not isinstance(original, (ClientError, GraphQLError)):
+            raise original
+    if errors:
+        raise _RejectedError(errors)
+
+
+def _refusal(errors: list[GraphQLError]) -> dict[str, Any]:
+    return {"data": None, "errors": [error.formatted for error in errors]}

@@ -1,0 +1,64 @@
+"""The door: only this machine's own names, and only who holds the key, get past it."""
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wandb_server.auth import SESSION, SESSION_COOKIE, Signer, is_key
+
+_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+# Paths that check a token of their own, or hold nothing to guard.
+_OPEN_PATHS = {"/healthz", "/signin"}
+_OPEN_PREFIXES = ("/upload/", "/download/")
+_READING = {"GET", "HEAD"}
+
+
+class Guard:
+    """ASGI middleware that turns away foreign hosts (421) and unknown callers (401).
+
+    The check of `Host` keeps a web page of another site, whose name was made to point to this
+    machine, from reading answers. A browser's session may only read: it can't be led into
+    changing anything.
+    """
+
+    def __init__(self, app: ASGIApp, api_key: str, signer: Signer) -> None:
+        self._app = app
+        self._api_key = api_key
+        self._signer = signer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if not _is_local(headers.get("host", "")):
+            refusal = PlainTextResponse("Use http://127.0.0.1 or http://localhost.", 421)
+            await refusal(scope, receive, send)
+        elif self._is_allowed(scope, headers):
+            await self._app(scope, receive, send)
+        else:
+            refusal = PlainTextResponse(
+                "The API key is missing or wrong. For the page, run: python -m wandb_server open",
+                401,
+                {"WWW-Authenticate": 'Basic realm="wandb_server"'},
+            )
+            await refusal(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope, headers: Headers) -> bool:
+        path = scope["path"]
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
+            return True
+        if is_key(headers.get("authorization", ""), self._api_key):
+            return True
+        session = HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
+        return scope["method"] in _READING and self._signer.verify(SESSION, session)
+
+
+def _is_local(host: str) -> bool:
+    """Tell whether a Host header, with or without a port, names this machine."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        return host.lower() in _HOSTS
+    return name.lower() in _HOSTS and port.isascii() and port.isdigit()

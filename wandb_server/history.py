@@ -1,0 +1,110 @@
+"""What can be asked about a run's history: its keys, samples and ranges of steps."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from wandb_server.lines import parse_object, read_steps
+from wandb_server.runs import Run
+
+Item = TypeVar("Item")
+
+
+def extend_keys(known: str, lines: Iterable[str], fallback_step: int) -> str:
+    """Add what new history lines hold to the overview of a run's keys.
+
+    Args:
+        known: The overview so far: JSON text, "{}" at first.
+        lines: History lines that weren't counted before.
+        fallback_step: Step of the first line where a line has none.
+
+    Returns:
+        JSON text `{"keys": {key: {"typeCounts": [{"type", "count"}], "previousValue"}},
+        "lastStep": int}`.
+    """
+    overview = json.loads(known) or {"keys": {}, "lastStep": -1}
+    for index, line in enumerate(lines):
+        row = parse_object(line)
+        step = row.get("_step")
+        step = step if isinstance(step, int) else fallback_step + index
+        overview["lastStep"] = max(overview["lastStep"], step)
+        for key, value in row.items():
+            _count(overview["keys"].setdefault(key, {"typeCounts": []}), value)
+    return json.dumps(overview)
+
+
+def _count(entry: dict[str, Any], value: object) -> None:
+    kind = _kind(value)
+    entry["previousValue"] = value
+    for known in entry["typeCounts"]:
+        if known["type"] == kind:
+            known["count"] += 1
+            return
+    entry["typeCounts"].append({"type": kind, "count": 1})
+
+
+def _kind(value: object) -> str:
+    """Name the type of a logged value the way W&B does."""
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, list):
+        return "list"
+    return "nil" if value is None else "string"
+
+
+def last_step(run: Run) -> int:
+    """Give the highest step of a run's history; -1 when it has none."""
+    return int(json.loads(run.history_keys).get("lastStep", -1))
+
+
+def sample_rows(
+    connection: sqlite3.Connection, run_id: int, spec: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Read the rows of history that hold all the wanted keys, thinned out evenly.
+
+    Args:
+        connection: Open for reading.
+        run_id: Row of the run.
+        spec: `keys` (list of names; a dot reaches into a value), `samples` (at most so many
+            rows), `minStep`, `maxStep` (both inclusive), all optional.
+
+    Returns:
+        One dict a row with just these keys; whole rows when no keys are named.
+    """
+    end = spec.get("maxStep")
+    lines = read_steps(
+        connection, run_id, int(spec.get("minStep") or 0), None if end is None else int(end) + 1
+    )
+    rows = [row for row in map(parse_object, lines)]
+    keys = spec.get("keys")
+    if keys:
+        picked = [{key: _get(row, key) for key in keys} for row in rows]
+        rows = [row for row in picked if None not in row.values()]
+    return thin_out(rows, int(spec.get("samples") or 500))
+
+
+def thin_out(items: Sequence[Item], count: int) -> list[Item]:
+    """Take at most `count` items, evenly spread, the first and the last among them."""
+    if len(items) <= count:
+        return list(items)
+    if count <= 1:
+        return list(items[:count])
+    spread = (len(items) - 1) / (count - 1)
+    return [items[round(index * spread)] for index in range(count)]
+
+
+def _get(row: dict[str, Any], key: str) -> object:
+    """Read a key, or the path that it spells, from a row; None when it isn't there."""
+    if key in row:
+        return row[key]
+    value: object = row
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value

@@ -1,0 +1,154 @@
+"""Lines that runs stream: history, system metrics and console output.
+
+Every line has a number, so a line that is sent twice replaces itself.
+"""
+
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_server.database import fetch, fetch_count
+
+HISTORY = "history"
+EVENTS = "events"
+OUTPUT = "output"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One stored line: its number from 0 and its text."""
+
+    number: int
+    content: str
+
+
+def store_lines(
+    connection: sqlite3.Connection,
+    run_id: int,
+    stream: str,
+    offset: int,
+    contents: Sequence[str],
+    writer: str = "",
+) -> None:
+    """Store consecutive lines; those that exist already are replaced.
+
+    Args:
+        connection: Inside a write transaction.
+        run_id: Row of the run.
+        stream: HISTORY, EVENTS or OUTPUT.
+        offset: Number of the first line, from 0.
+        contents: The lines, stored as they are.
+        writer: Which of several writers of one run sent them; "" when there is one.
+    """
+    rows = [
+        (run_id, stream, writer, offset + index, _step(stream, content, offset + index), content)
+        for index, content in enumerate(contents)
+    ]
+    connection.executemany(
+        "INSERT OR REPLACE INTO run_line (run_id, stream, writer, number, step, content)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def clear_lines(connection: sqlite3.Connection, run_id: int) -> None:
+    """Forget all lines of a run, because it starts afresh under the same name."""
+    connection.execute("DELETE FROM run_line WHERE run_id = ?", (run_id,))
+    connection.execute(
+        "UPDATE run SET history_keys = '{}', summary_metrics = '{}' WHERE id = ?", (run_id,)
+    )
+
+
+def count_lines(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
+    """Count the lines of a stream."""
+    return fetch_count(
+        connection,
+        "SELECT count(*) FROM run_line WHERE run_id = ? AND stream = ?",
+        run_id,
+        stream,
+    )
+
+
+def next_number(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
+    """Give the number of the line that would follow the last one."""
+    return fetch_count(
+        connection,
+        "SELECT coalesce(max(number) + 1, 0) FROM run_line WHERE run_id = ? AND stream = ?",
+        run_id,
+        stream,
+    )
+
+
+def read_lines(
+    connection: sqlite3.Connection, run_id: int, stream: str, first: int = 0, limit: int = -1
+) -> list[Line]:
+    """Read lines in order from number `first` on, at most `limit` of them (-1: all)."""
+    return fetch(
+        connection,
+        Line,
+        "SELECT number, content FROM run_line WHERE run_id = ? AND stream = ? AND number >= ?"
+        " ORDER BY number, writer LIMIT ?",
+        run_id,
+        stream,
+        first,
+        limit,
+    )
+
+
+def read_last_lines(
+    connection: sqlite3.Connection, run_id: int, stream: str, count: int
+) -> list[Line]:
+    """Read the last `count` lines, in order."""
+    lines = fetch(
+        connection,
+        Line,
+        "SELECT number, content FROM run_line WHERE run_id = ? AND stream = ?"
+        " ORDER BY number DESC, writer DESC LIMIT ?",
+        run_id,
+        stream,
+        max(count, 0),
+    )
+    return lines[::-1]
+
+
+def read_steps(
+    connection: sqlite3.Connection, run_id: int, first: int, end: int | None
+) -> list[str]:
+    """Read the history lines with `first <= _step < end` (None: no end), by step."""
+    rows = connection.execute(
+        "SELECT content FROM run_line WHERE run_id = ? AND stream = 'history' AND step >= ?"
+        " AND (? IS NULL OR step < ?) ORDER BY step, number, writer",
+        (run_id, first, end, end),
+    )
+    return [row[0] for row in rows]
+
+
+def _step(stream: str, content: str, number: int) -> int | None:
+    """Read the step of a history line; a line without one (shared mode) counts by number."""
+    if stream != HISTORY:
+        return None
+    step = parse_object(content).get("_step")
+    return step if isinstance(step, int) else number
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Read a line as a JSON object; anything else counts as an empty one."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401  any JSON value
+    """Replace NaN and infinities, at any depth, by the words that the SDK reads back."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,76 @@
+"""Projects: found by entity and name, made when first written to."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from wandb_server import clock
+from wandb_server.database import fetch, fetch_one
+from wandb_server.errors import NotFoundError
+from wandb_server.names import check_label
+
+DEFAULT_ENTITY = "local"
+DEFAULT_PROJECT = "uncategorized"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A row of the table `project`; `description` may be None."""
+
+    id: int
+    entity: str
+    name: str
+    description: str | None
+    created_at: str
+
+
+def find_project(
+    connection: sqlite3.Connection, entity: str | None, name: str | None
+) -> Project | None:
+    """Look up a project; an empty entity or name means the default one."""
+    return fetch_one(
+        connection,
+        Project,
+        "SELECT * FROM project WHERE entity = ? AND name = ?",
+        entity or DEFAULT_ENTITY,
+        name or DEFAULT_PROJECT,
+    )
+
+
+def get_project(connection: sqlite3.Connection, project_id: int) -> Project:
+    """Look up a project by its row.
+
+    Raises:
+        NotFoundError: It doesn't exist.
+    """
+    found = fetch_one(connection, Project, "SELECT * FROM project WHERE id = ?", project_id)
+    if found is None:
+        raise NotFoundError(f"project {project_id} doesn't exist")
+    return found
+
+
+def list_projects(connection: sqlite3.Connection, entity: str | None = None) -> list[Project]:
+    """List the projects of an entity (None: of all), newest first."""
+    return fetch(
+        connection,
+        Project,
+        "SELECT * FROM project WHERE entity = coalesce(?, entity) ORDER BY id DESC",
+        entity,
+    )
+
+
+def ensure_project(connection: sqlite3.Connection, entity: str | None, name: str | None) -> Project:
+    """Look up a project and make it if it doesn't exist.
+
+    Raises:
+        ClientError: The entity or the name isn't allowed.
+    """
+    entity = check_label("entity", entity or DEFAULT_ENTITY)
+    name = check_label("project", name or DEFAULT_PROJECT)
+    connection.execute(
+        "INSERT OR IGNORE INTO project (entity, name, created_at) VALUES (?, ?, ?)",
+        (entity, name, clock.now()),
+    )
+    found = find_project(connection, entity, name)
+    if found is None:
+        raise NotFoundError(f"project {entity}/{name} was deleted meanwhile")
+    return found

@@ -1,0 +1,1 @@
+"""How each field of the GraphQL schema is answered."""

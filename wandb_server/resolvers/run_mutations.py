@@ -1,0 +1,155 @@
+"""What clients change about runs."""
+
+from typing import Any
+
+from graphql import GraphQLResolveInfo
+
+from wandb_server import clock, ids
+from wandb_server.artifact.lineage import list_outputs
+from wandb_server.artifact.links import delete_artifact
+from wandb_server.errors import ClientError, NotFoundError
+from wandb_server.lines import clear_lines
+from wandb_server.names import check_file_path
+from wandb_server.projects import ensure_project
+from wandb_server.resolvers.context import Context, Resolvers, context
+from wandb_server.resolvers.runs import UpsertedRun
+from wandb_server.run_files import delete_files
+from wandb_server.runs import (
+    Run,
+    create_run,
+    delete_run,
+    find_run,
+    get_run,
+    request_stop,
+    restart_run,
+    update_run,
+)
+
+Input = dict[str, Any]
+_SUCCESS = {"success": True}
+
+
+def find_named_run(scope: Context, fields: Input) -> Run:
+    """Look up the run that an input names by entityName, projectName and runName.
+
+    Raises:
+        NotFoundError: It doesn't exist.
+    """
+    names = (fields.get("entityName"), fields.get("projectName"), fields.get("runName"))
+    project = ensure_project(scope.connection, names[0], names[1])
+    run = find_run(scope.connection, project.id, str(names[2]))
+    if run is None:
+        raise NotFoundError(f"there is no run {project.entity}/{project.name}/{names[2]}")
+    return run
+
+
+def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    scope = context(info)
+    run, inserted = _find_or_create(scope, input)
+    # The SDK sends these two when it starts a run, and an id too when it resumes one.
+    if input.get("host") is not None or input.get("jobProgram") is not None:
+        if not inserted and input.get("id") is None and not scope.shared:
+            clear_lines(scope.connection, run.id)
+        restart_run(scope.connection, run.id)
+    update_run(scope.connection, run.id, input)
+    bucket = UpsertedRun(**vars(get_run(scope.connection, run.id)))
+    return {"bucket": bucket, "inserted": inserted}
+
+
+def _find_or_create(scope: Context, fields: Input) -> tuple[Run, bool]:
+    connection = scope.connection
+    if fields.get("id"):
+        return get_run(connection, ids.decode("Run", fields["id"])), False
+    if not fields.get("name"):
+        raise ClientError("a run needs a name: send its name, or its id")
+    project = ensure_project(connection, fields.get("entityName"), fields.get("modelName"))
+    found = find_run(connection, project.id, fields["name"])
+    if found is not None:
+        return found, False
+    state = fields.get("state") or "running"
+    return create_run(connection, project.id, fields["name"], state), True
+
+
+def _delete(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    scope = context(info)
+    run_id = ids.decode("Run", input["id"])
+    if input.get("deleteArtifacts"):
+        for artifact in list_outputs(scope.connection, run_id):
+            delete_artifact(scope.connection, artifact, delete_aliases=True)
+    delete_run(scope.connection, run_id)
+    return {"clientMutationId": None}
+
+
+def _stop(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    scope = context(info)
+    request_stop(scope.connection, get_run(scope.connection, ids.decode("Run", input["id"])).id)
+    return _SUCCESS
+
+
+# States that a client may set, and from which ones.
+_TRANSITIONS = {
+    "pending": {"running", "failed", "crashed", "preempted"},
+    "failed": {"pending", "running", "crashed"},
+}
+
+
+def _update_state(
+    _root: object,
+    info: GraphQLResolveInfo,
+    input: Input,  # noqa: A002
+) -> dict[str, Any]:
+    scope = context(info)
+    run = get_run(scope.connection, ids.decode("Run", input["id"]))
+    state = input["state"]
+    if run.current_state() not in _TRANSITIONS.get(state, set()):
+        raise ClientError(f"a run that is {run.current_state()} can't be set to {state!r}")
+    update_run(scope.connection, run.id, {"state": state})
+    return _SUCCESS
+
+
+def _create_files(
+    _root: object,
+    info: GraphQLResolveInfo,
+    input: Input,  # noqa: A002
+) -> dict[str, Any]:
+    scope = context(info)
+    run = find_named_run(scope, input)
+    names = [check_file_path("run file", name) for name in input["files"]]
+    files = [
+        {"name": name, "uploadUrl": scope.urls.upload_run_file(run.id, name)} for name in names
+    ]
+    return {"runID": ids.encode("Run", run.id), "uploadHeaders": [], "files": files}
+
+
+def _delete_files(
+    _root: object,
+    info: GraphQLResolveInfo,
+    input: Input,  # noqa: A002
+) -> dict[str, Any]:
+    rows = [ids.decode("RunFile", file_id) for file_id in input["files"]]
+    delete_files(context(info).connection, rows)
+    return _SUCCESS
+
+
+def _alert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    scope = context(info)
+    run = find_named_run(scope, input)
+    scope.connection.execute(
+        "INSERT INTO alert (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)",
+        (run.id, input["title"], input["text"], input.get("severity") or "INFO", clock.now()),
+    )
+    return _SUCCESS
+
+
+RESOLVERS: Resolvers = {
+    "Mutation": {
+        "upsertBucket": _upsert,
+        "deleteRun": _delete,
+        "stopRun": _stop,
+        "updateRunState": _update_state,
+        "createRunFiles": _create_files,
+        "markRunFilesUploaded": lambda _root, _info, **_input: _SUCCESS,
+        "deleteFiles": _delete_files,
+        "notifyScriptableRunAlert": _alert,
+    }
+}

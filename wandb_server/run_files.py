@@ -1,0 +1,69 @@
+"""Files of runs: a name in a run, and the blob that holds the content."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wandb_server import clock
+from wandb_server.database import fetch, fetch_one
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A row of the table `run_file`; size in bytes, digest as hex MD5."""
+
+    id: int
+    run_id: int
+    name: str
+    digest: str
+    size: int
+    updated_at: str
+
+
+def put_file(
+    connection: sqlite3.Connection, run_id: int, name: str, digest: str, size: int
+) -> None:
+    """Record that a run's file now has this content."""
+    connection.execute(
+        "INSERT INTO run_file (run_id, name, digest, size, updated_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (run_id, name) DO UPDATE SET digest = excluded.digest,"
+        " size = excluded.size, updated_at = excluded.updated_at",
+        (run_id, name, digest, size, clock.now()),
+    )
+
+
+def find_file(connection: sqlite3.Connection, run_id: int, name: str) -> RunFile | None:
+    """Look up a file of a run by its name."""
+    return fetch_one(
+        connection, RunFile, "SELECT * FROM run_file WHERE run_id = ? AND name = ?", run_id, name
+    )
+
+
+def list_files(
+    connection: sqlite3.Connection,
+    run_id: int,
+    names: Sequence[str] = (),
+    pattern: str | None = None,
+) -> list[RunFile]:
+    """List a run's files by name.
+
+    Args:
+        connection: Open for reading.
+        run_id: Row of the run.
+        names: Only these; none means all.
+        pattern: Only names that match this pattern of SQL's LIKE.
+    """
+    files = fetch(
+        connection,
+        RunFile,
+        "SELECT * FROM run_file WHERE run_id = ? AND name LIKE ? ORDER BY name",
+        run_id,
+        pattern or "%",
+    )
+    wanted = set(names)
+    return [file for file in files if not wanted or file.name in wanted]
+
+
+def delete_files(connection: sqlite3.Connection, file_ids: Sequence[int]) -> None:
+    """Delete files by their rows; the blobs stay until they are collected."""
+    connection.executemany("DELETE FROM run_file WHERE id = ?", [(id_,) for id_ in file_ids])

@@ -1,0 +1,91 @@
+"""Uploads and downloads: bytes in and out, past the database, behind signed addresses."""
+
+import mimetypes
+from pathlib import PurePosixPath
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from wandb_server.auth import Signer
+from wandb_server.blobs import BlobStore
+from wandb_server.database import Database
+from wandb_server.errors import NotFoundError
+from wandb_server.names import check_file_path
+from wandb_server.run_files import put_file
+from wandb_server.runs import get_run
+from wandb_server.urls import subject
+
+# What a run or an artifact holds may be a web page: it must not act in this server's name.
+_HEADERS = {
+    "Content-Security-Policy": "sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+class Transfers:
+    """Takes and gives files."""
+
+    def __init__(self, database: Database, blobs: BlobStore, signer: Signer) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._signer = signer
+
+    async def upload_blob(self, request: Request) -> Response:
+        """Take the content of an artifact's file or manifest, if it is the announced one."""
+        digest = str(request.path_params["digest"])
+        if not self._allowed(request, "PUT"):
+            return _forbidden()
+        self._blobs.path(digest)
+        await self._blobs.receive(request.stream(), digest)
+        return _stored(digest)
+
+    async def upload_run_file(self, request: Request) -> Response:
+        """Take a file of a run; what it held before is replaced."""
+        if not self._allowed(request, "PUT"):
+            return _forbidden()
+        run_id = int(request.path_params["run"])
+        name = check_file_path("run file", request.path_params["name"])
+        digest, size = await self._blobs.receive(request.stream(), None)
+        await run_in_threadpool(self._record, run_id, name, digest, size)
+        return _stored(digest)
+
+    async def download(self, request: Request) -> Response:
+        """Give a blob under a file name, whole or the asked-for range."""
+        if not self._allowed(request, "GET"):
+            return _forbidden()
+        return self._send(request.path_params["digest"], request.path_params["name"])
+
+    async def download_by_digest(self, request: Request) -> Response:
+        """Give a blob to a client with the key; the SDK asks so when `download` fails."""
+        return self._send(request.path_params["digest"], request.path_params["name"])
+
+    def _record(self, run_id: int, name: str, digest: str, size: int) -> None:
+        with self._database.write() as connection:
+            put_file(connection, get_run(connection, run_id).id, name, digest, size)
+
+    def _send(self, digest: str, name: str) -> Response:
+        path = self._blobs.path(digest)
+        if not path.is_file():
+            raise NotFoundError(f"{path}: the file is missing")
+        media_type = mimetypes.guess_type(PurePosixPath(name).name)[0]
+        return FileResponse(
+            path, headers=_HEADERS, media_type=media_type or "application/octet-stream"
+        )
+
+    def _allowed(self, request: Request, method: str) -> bool:
+        token = request.query_params.get("token", "")
+        return self._signer.verify(subject(method, request.scope["path"]), token)
+
+
+def _stored(digest: str) -> Response:
+    return Response(status_code=200, headers={"ETag": f'"{digest}"'})
+
+
+def _forbidden() -> Response:
+    return Response(
+        "This address was made for another file, or has expired. Ask for a new one.",
+        status_code=403,
+        media_type="text/plain",
+    )
