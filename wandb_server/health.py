@@ -15,6 +15,7 @@ from typing import NamedTuple
 HOST = "127.0.0.1"
 PATH = "/healthz"
 
+TIMEOUT = 2.0  # seconds to wait for the connection, and again for the answer
 _LONGEST_ANSWER = 10_000  # bytes
 
 
@@ -44,21 +45,20 @@ def answer(health: Health, key: str, identity: str, nonce: str) -> dict[str, obj
     return {"status": "ok", **health._asdict(), "proof": _proof(health, key, identity, nonce)}
 
 
-def ask(port: int, key: str, identity: str, timeout: float = 2.0) -> Health | None:
+def ask(port: int, key: str, identity: str) -> Health | None:
     """Ask whether the server of a data folder listens on a port.
 
     Args:
         port: TCP port on the loopback address.
         key: The folder's key.
         identity: The folder's identity, see `locks.identity`.
-        timeout: Seconds to wait for the connection, and again for the answer.
 
     Returns:
         What it says of itself, or None if nothing or a stranger answers.
     """
     nonce = os.urandom(16).hex()
     try:
-        fields = json.loads(_get(port, f"{PATH}?nonce={nonce}", timeout))
+        fields = json.loads(_get(port, f"{PATH}?nonce={nonce}"))
         health = Health(**{name: fields[name] for name in Health._fields})
         proven = hmac.compare_digest(fields["proof"], _proof(health, key, identity, nonce))
     except (OSError, ValueError, TypeError, KeyError):
@@ -66,10 +66,10 @@ def ask(port: int, key: str, identity: str, timeout: float = 2.0) -> Health | No
     return health if proven else None
 
 
-def _get(port: int, target: str, timeout: float) -> bytes:
+def _get(port: int, target: str) -> bytes:
     """Fetch a short answer; http.client would double the time that callers take to import."""
     request = f"GET {target} HTTP/1.0\r\nHost: {HOST}:{port}\r\n\r\n"
-    with socket.create_connection((HOST, port), timeout) as connection:
+    with socket.create_connection((HOST, port), TIMEOUT) as connection:
         connection.sendall(request.encode())
         with connection.makefile("rb") as reply:
             return reply.read(_LONGEST_ANSWER).partition(b"\r\n\r\n")[2]

@@ -9,13 +9,13 @@ import logging.handlers
 import os
 import signal
 import socket
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from wandb_server import health, locks, paths
+from wandb_server.errors import StorageError
 from wandb_server.keys import load_or_create_key
 from wandb_server.server_error import ServerError
 from wandb_server.service import last_port
@@ -60,7 +60,7 @@ def serve(
     try:
         with listen(folder, port) as listener:
             _serve_on(listener, folder, idle_seconds, when_ready)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, StorageError) as error:
         raise ServerError(paths.unusable(folder, error)) from error
     finally:
         os.close(lock)

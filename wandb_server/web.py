@@ -36,7 +36,7 @@ class WebServer(uvicorn.Server):
 
         Raises:
             OSError: The folder can't be read or written.
-            sqlite3.Error: The same, for the database.
+            StorageError: The same, for the database.
         """
         self._lock = folder / paths.SERVER_LOCK
         self._identity = locks.identity(self._lock)
