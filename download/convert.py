@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 Kind = Literal["parquet", "csv", "gzipped csv"]
 
-# The longest CSV row that can be read, and the unit in which a CSV file passes through memory.
-BLOCK_BYTES = 4 << 20
-ROW_GROUP_BYTES = 16 << 20
+# The longest CSV row that can be read. pyarrow reads 32 blocks ahead, so larger ones cost memory.
+BLOCK_BYTES = 512 << 10
+ROW_GROUP_BYTES = 8 << 20
 HEAD_BYTES = 4096
 # A column takes the first type that all of its values have, else it is text.
 CSV_TYPES = (pa.int64(), pa.float64(), pa.bool_())
@@ -142,6 +142,11 @@ def write_csv_as_parquet(source: Path, target: Path, compression: Literal["gzip"
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        if "straddling" in str(error):
+            raise TableError(
+                f"it can't be read as CSV: a row is longer than {BLOCK_BYTES:,} bytes, "
+                "or a quote is never closed."
+            ) from error
         raise TableError(f"it can't be read as CSV: {error}") from error
 
 
@@ -173,7 +178,10 @@ def _read_text_batches(
         column_types={name: pa.string() for name in names}, strings_can_be_null=True
     )
     with _open_csv(source, compression, as_text) as reader:
-        yield from reader
+        for batch in reader:
+            yield batch
+            # The allocator would keep what was freed, and the process grow beyond its need.
+            pa.default_memory_pool().release_unused()
 
 
 def _open_csv(
