@@ -100,10 +100,7 @@ class BlobStore:
         try:
             size = await _copy(chunks, file, hasher)
             digest = hasher.hexdigest()
-            if announced is not None and digest != announced:
-                raise DigestMismatchError(
-                    f"the body has the MD5 digest {digest}, but {announced} was announced"
-                )
+            _check(digest, announced)
             await run_in_threadpool(self._publish, file, digest)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
@@ -113,7 +110,7 @@ class BlobStore:
         return digest, size
 
     def _temporary(self) -> BinaryIO:
-        return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # type: ignore[return-value]  # noqa: SIM115
+        return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # type: ignore[return-value]
 
     def _publish(self, file: BinaryIO, digest: str) -> None:
         file.flush()
@@ -124,6 +121,13 @@ class BlobStore:
             _sync_folder(self._folder)
         Path(file.name).replace(target)
         _sync_folder(target.parent)
+
+
+def _check(digest: str, announced: str | None) -> None:
+    if announced is not None and digest != announced:
+        raise DigestMismatchError(
+            f"the body has the MD5 digest {digest}, but {announced} was announced"
+        )
 
 
 def hex_digest(encoded: str) -> str:

@@ -61,7 +61,7 @@ def sort_documents(
     return result
 
 
-def read_field(document: Document, path: str) -> Any:  # noqa: ANN401  any JSON value
+def read_field(document: Document, path: str) -> Any:
     """Follow a dotted path; `config.x` also finds the value that the SDK stores as `{value: x}`.
 
     A key that holds dots itself is found too. Returns a sentinel when nothing is there.
@@ -72,7 +72,7 @@ def read_field(document: Document, path: str) -> Any:  # noqa: ANN401  any JSON 
     return found
 
 
-def _descend(value: Any, path: str) -> Any:  # noqa: ANN401  any JSON value
+def _descend(value: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
         return _MISSING
     if path in value:
@@ -104,7 +104,7 @@ def _parse(expression: object) -> Predicate:
     return lambda document: all(part(document) for part in parts)
 
 
-def _parse_part(key: str, value: Any) -> Predicate:  # noqa: ANN401  any JSON value
+def _parse_part(key: str, value: Any) -> Predicate:
     if key == "$not":
         inner = _parse(value)
         return lambda document: not inner(document)
@@ -126,7 +126,7 @@ def _combine(operator: str, parts: list[Predicate]) -> Predicate:
     return lambda document: not any(part(document) for part in parts)
 
 
-def _parse_test(value: Any) -> Test:  # noqa: ANN401  any JSON value
+def _parse_test(value: Any) -> Test:
     """Turn what stands behind a field into a test of the field's value."""
     if not isinstance(value, dict) or not any(key.startswith("$") for key in value):
         return lambda found: _equal(found, value)
@@ -136,7 +136,7 @@ def _parse_test(value: Any) -> Test:  # noqa: ANN401  any JSON value
     return lambda found: all(test(found) for test in tests)
 
 
-def _parse_operator(name: str, operand: Any) -> Test:  # noqa: ANN401  any JSON value
+def _parse_operator(name: str, operand: Any) -> Test:
     if name == "$not":
         inner = _parse_test(operand)
         return lambda found: not inner(found)
@@ -170,7 +170,7 @@ def _equal(found: object, wanted: object) -> bool:
 
 
 def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(found: Any, wanted: Any) -> bool:  # noqa: ANN401  any JSON values
+    def compare(found: Any, wanted: Any) -> bool:
         both = (found, wanted)
         numbers = all(isinstance(value, (int, float)) for value in both)
         texts = all(isinstance(value, str) for value in both)

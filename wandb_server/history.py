@@ -80,7 +80,7 @@ def sample_rows(
     lines = read_steps(
         connection, run_id, int(spec.get("minStep") or 0), None if end is None else int(end) + 1
     )
-    rows = [row for row in map(parse_object, lines)]
+    rows = list(map(parse_object, lines))
     keys = spec.get("keys")
     if keys:
         picked = [{key: _get(row, key) for key in keys} for row in rows]

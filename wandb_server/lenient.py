@@ -99,7 +99,7 @@ def _drop(name: str) -> VisitorActionEnum:
     return REMOVE
 
 
-def _strip(declared: GraphQLType | None, value: Any) -> Any:  # noqa: ANN401  any JSON value
+def _strip(declared: GraphQLType | None, value: Any) -> Any:
     if isinstance(declared, GraphQLNonNull):
         return _strip(declared.of_type, value)
     if isinstance(declared, GraphQLList) and isinstance(value, list):

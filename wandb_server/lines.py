@@ -143,7 +143,7 @@ def parse_object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def finite(value: Any) -> Any:  # noqa: ANN401  any JSON value
+def finite(value: Any) -> Any:
     """Replace NaN and infinities, at any depth, by the words that the SDK reads back."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

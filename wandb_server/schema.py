@@ -4,15 +4,18 @@ from pathlib import Path
 
 from graphql import GraphQLInterfaceType, GraphQLSchema, GraphQLUnionType, build_schema
 
-from wandb_server.artifact.records import Collection
+from wandb_server.artifact.records import (
+    Collection,
+)
 from wandb_server.resolvers import (
     artifact_changes,
     artifact_logging,
-    artifacts,
+    collections,
     files,
     identity,
     run_mutations,
     runs,
+    versions,
 )
 from wandb_server.resolvers.context import attach
 from wandb_server.runs import Run
@@ -22,7 +25,8 @@ _MODULES = (
     runs,
     run_mutations,
     files,
-    artifacts,
+    collections,
+    versions,
     artifact_logging,
     artifact_changes,
 )

@@ -4,7 +4,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from wandb_server import clock
-from wandb_server.artifact.records import LATEST
+from wandb_server.artifact.records import (
+    LATEST,
+)
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.names import check_alias, check_label
 

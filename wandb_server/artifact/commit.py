@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from wandb_server import clock
 from wandb_server.artifact.aliases import set_aliases, touch_collection
+from wandb_server.artifact.lookups import (
+    get_artifact,
+)
 from wandb_server.artifact.manifests import (
     Entry,
     Manifest,
@@ -14,7 +17,10 @@ from wandb_server.artifact.manifests import (
     read_manifest,
     uploaded_manifest,
 )
-from wandb_server.artifact.records import LATEST, Artifact, get_artifact
+from wandb_server.artifact.records import (
+    LATEST,
+    Artifact,
+)
 from wandb_server.blobs import BlobStore
 from wandb_server.database import fetch_count
 from wandb_server.errors import ClientError, NotFoundError

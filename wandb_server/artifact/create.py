@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from wandb_server import clock
 from wandb_server.artifact.aliases import add_tags, set_aliases
 from wandb_server.artifact.lineage import record_output
-from wandb_server.artifact.records import (
-    LATEST,
-    Artifact,
-    ArtifactType,
-    Collection,
+from wandb_server.artifact.lookups import (
     find_collection,
     find_type,
     get_artifact,
     get_collection,
     get_type,
+)
+from wandb_server.artifact.records import (
+    LATEST,
+    Artifact,
+    ArtifactType,
+    Collection,
 )
 from wandb_server.database import fetch_one
 from wandb_server.errors import ClientError

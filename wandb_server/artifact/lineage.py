@@ -3,7 +3,9 @@
 import sqlite3
 
 from wandb_server import clock
-from wandb_server.artifact.records import Artifact
+from wandb_server.artifact.records import (
+    Artifact,
+)
 from wandb_server.database import fetch
 from wandb_server.runs import Run
 

@@ -7,15 +7,17 @@ from wandb_server import clock
 from wandb_server.artifact.aliases import remove_aliases, set_aliases, settle_latest
 from wandb_server.artifact.commit import add_member
 from wandb_server.artifact.create import ensure_collection, ensure_type
+from wandb_server.artifact.lookups import (
+    find_collection,
+    get_collection,
+    get_type,
+    list_aliases,
+)
 from wandb_server.artifact.records import (
     LATEST,
     Artifact,
     Collection,
     Membership,
-    find_collection,
-    get_collection,
-    get_type,
-    list_aliases,
 )
 from wandb_server.database import fetch, fetch_one
 from wandb_server.errors import ClientError

@@ -16,13 +16,15 @@ from wandb_server.artifact.links import (
     rename_collection,
     unlink_artifact,
 )
-from wandb_server.artifact.records import (
-    Artifact,
-    Collection,
+from wandb_server.artifact.lookups import (
     find_collection,
     get_collection,
     get_committed,
     list_collection_tags,
+)
+from wandb_server.artifact.records import (
+    Artifact,
+    Collection,
 )
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.projects import ensure_project, find_project

@@ -8,6 +8,10 @@ from wandb_server import ids
 from wandb_server.artifact.commit import commit_artifact
 from wandb_server.artifact.create import NewArtifact, create_artifact
 from wandb_server.artifact.lineage import record_input
+from wandb_server.artifact.lookups import (
+    get_artifact,
+    get_committed,
+)
 from wandb_server.artifact.manifests import (
     FULL,
     Manifest,
@@ -15,7 +19,6 @@ from wandb_server.artifact.manifests import (
     announce_digest,
     get_manifest,
 )
-from wandb_server.artifact.records import get_artifact, get_committed
 from wandb_server.blobs import base64_digest, hex_digest
 from wandb_server.errors import ClientError
 from wandb_server.names import check_file_path
@@ -92,7 +95,12 @@ def _update_manifest(
 
 def _manifest_node(scope: Context, manifest: Manifest) -> dict[str, Any]:
     upload = scope.urls.upload_blob(manifest.digest) if manifest.digest else None
-    file: dict[str, Any] = {"id": manifest.digest, "name": manifest.name, "uploadUrl": upload, "uploadHeaders": []}
+    file: dict[str, Any] = {
+        "id": manifest.digest,
+        "name": manifest.name,
+        "uploadUrl": upload,
+        "uploadHeaders": [],
+    }
     return {
         "id": ids.encode("ArtifactManifest", manifest.id),
         "digest": base64_digest(manifest.digest),
@@ -132,7 +140,7 @@ def _upload_node(scope: Context, spec: Input) -> dict[str, Any]:
 
 def _complete_multipart(
     _root: object,
-    info: GraphQLResolveInfo,
+    _info: GraphQLResolveInfo,
     input: Input,  # noqa: A002
 ) -> dict[str, Any]:
     """Files are taken in one piece, so no client has parts to complete."""

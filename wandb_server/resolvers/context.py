@@ -47,7 +47,7 @@ def attach(schema: GraphQLSchema, resolvers: Resolvers) -> None:
             schema.type_map[type_name].fields[field_name].resolve = resolver  # type: ignore[attr-defined]
 
 
-def resolve_by_name(source: Any, info: GraphQLResolveInfo, **_arguments: object) -> Any:  # noqa: ANN401  any field
+def resolve_by_name(source: Any, info: GraphQLResolveInfo, **_arguments: object) -> Any:
     """Read `createdAt` from the key `createdAt` of a dict or the attribute `created_at`."""
     if isinstance(source, dict):
         return source.get(info.field_name)

@@ -4,7 +4,9 @@ import mimetypes
 from typing import Any
 
 from wandb_server import ids
-from wandb_server.artifact.records import ArtifactFile
+from wandb_server.artifact.records import (
+    ArtifactFile,
+)
 from wandb_server.blobs import base64_digest
 from wandb_server.resolvers.context import Context, Resolvers
 from wandb_server.run_files import RunFile

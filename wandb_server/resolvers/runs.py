@@ -70,7 +70,7 @@ def _count(project: Project, info: GraphQLResolveInfo, filters: str | None = Non
     return len(search_runs(context(info).connection, project.id, filters, None))
 
 
-def _history_keys(run: Run, _info: GraphQLResolveInfo) -> Any:  # noqa: ANN401  JSON
+def _history_keys(run: Run, _info: GraphQLResolveInfo) -> Any:
     return finite(json.loads(run.history_keys)) or None
 
 

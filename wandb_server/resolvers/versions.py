@@ -1,4 +1,4 @@
-"""Artifacts as clients read them: versions, their files, collections, aliases, lineage."""
+"""Versions as clients read them: files, aliases, lineage, places in collections."""
 
 from typing import Any
 
@@ -6,33 +6,26 @@ from graphql import GraphQLResolveInfo
 
 from wandb_server import ids
 from wandb_server.artifact.lineage import list_users
-from wandb_server.artifact.records import (
-    LATEST,
-    Artifact,
-    ArtifactFile,
-    ArtifactType,
-    Collection,
-    Membership,
+from wandb_server.artifact.lookups import (
     find_artifact,
-    find_collection,
-    find_member,
     find_membership,
-    find_type,
     get_artifact,
     get_collection,
     get_type,
     list_aliases,
     list_artifact_files,
     list_artifact_tags,
-    list_collection_tags,
-    list_collections,
     list_memberships,
-    list_types,
-    list_versions,
+)
+from wandb_server.artifact.records import (
+    Artifact,
+    ArtifactFile,
+    ArtifactType,
+    Membership,
 )
 from wandb_server.blobs import base64_digest, hex_digest
 from wandb_server.errors import ClientError
-from wandb_server.projects import Project, get_project
+from wandb_server.projects import Project
 from wandb_server.resolvers.context import Resolver, Resolvers, context
 from wandb_server.resolvers.files import artifact_file_node, blob_node
 from wandb_server.resolvers.identity import USER
@@ -47,10 +40,6 @@ _NO_TTL = -2
 def _artifact(_root: object, info: GraphQLResolveInfo, id: str) -> Artifact | None:  # noqa: A002
     found = find_artifact(context(info).connection, ids.decode("Artifact", id))
     return found if found is not None and found.state == "COMMITTED" else None
-
-
-def _collection(_root: object, info: GraphQLResolveInfo, id: str) -> Collection:  # noqa: A002
-    return get_collection(context(info).connection, ids.decode("ArtifactCollection", id))
 
 
 def _client_id(
@@ -77,83 +66,6 @@ def _project_artifact(project: Project, info: GraphQLResolveInfo, name: str) -> 
     return None if found is None else get_artifact(context(info).connection, found.artifact_id)
 
 
-def _types(
-    project: Project,
-    info: GraphQLResolveInfo,
-    first: int | None = None,
-    after: str | None = None,
-    **_ignored: object,
-) -> dict[str, Any]:
-    return connect(list_types(context(info).connection, project.id), _row, first, after)
-
-
-def _collections(
-    source: Project | ArtifactType,
-    info: GraphQLResolveInfo,
-    first: int | None = None,
-    after: str | None = None,
-    **_ignored: object,
-) -> dict[str, Any]:
-    project_id, type_id = (
-        (source.project_id, source.id) if isinstance(source, ArtifactType) else (source.id, None)
-    )
-    found = list_collections(context(info).connection, project_id, type_id)
-    return connect(found, _row, first, after)
-
-
-def _type_collection(
-    artifact_type: ArtifactType, info: GraphQLResolveInfo, name: str
-) -> Collection | None:
-    found = find_collection(context(info).connection, artifact_type.project_id, name)
-    return found if found and found.type_id == artifact_type.id else None
-
-
-def _versions(
-    collection: Collection,
-    info: GraphQLResolveInfo,
-    first: int | None = None,
-    after: str | None = None,
-    **_ignored: object,
-) -> dict[str, Any]:
-    connection = context(info).connection
-    found = list_versions(connection, collection.id)
-    page = connect(found, _row, first, after)
-    for edge in page["edges"]:
-        member = edge["node"]
-        edge["version"] = f"v{member.version_index}"
-        edge["node"] = get_artifact(connection, member.artifact_id)
-    return page
-
-
-def _collection_aliases(
-    collection: Collection,
-    info: GraphQLResolveInfo,
-    first: int | None = None,
-    after: str | None = None,
-) -> dict[str, Any]:
-    found = list_aliases(context(info).connection, None, collection.id)
-    return connect(found, _row, first, after)
-
-
-def _collection_tags(collection: Collection, info: GraphQLResolveInfo) -> dict[str, Any]:
-    tags = list_collection_tags(context(info).connection, collection.id)
-    return {"edges": [{"node": tag} for tag in tags]}
-
-
-def _latest(collection: Collection, info: GraphQLResolveInfo) -> Artifact | None:
-    connection = context(info).connection
-    found = find_member(connection, collection.id, LATEST)
-    return None if found is None else get_artifact(connection, found.artifact_id)
-
-
-def _member(
-    collection: Collection,
-    info: GraphQLResolveInfo,
-    aliasName: str,  # noqa: N803  GraphQL's name
-) -> Membership | None:
-    return find_member(context(info).connection, collection.id, aliasName)
-
-
 def _files(
     source: Artifact | Membership,
     info: GraphQLResolveInfo,
@@ -170,7 +82,7 @@ def _files(
     def load(file: ArtifactFile) -> dict[str, Any]:
         return artifact_file_node(scope, file, updated_at)
 
-    return connect(wanted, _row, first, after, load)
+    return connect(wanted, row_id, first, after, load)
 
 
 def _files_by_entries(
@@ -203,7 +115,7 @@ def _manifest(artifact: Artifact, info: GraphQLResolveInfo) -> dict[str, Any] | 
 
 
 def _memberships(artifact: Artifact, info: GraphQLResolveInfo) -> dict[str, Any]:
-    return connect(list_memberships(context(info).connection, artifact.id), _row)
+    return connect(list_memberships(context(info).connection, artifact.id), row_id)
 
 
 def _created_by(artifact: Artifact, info: GraphQLResolveInfo) -> object:
@@ -217,21 +129,10 @@ def _artifact_type(artifact: Artifact, info: GraphQLResolveInfo) -> ArtifactType
     return get_type(connection, get_collection(connection, artifact.collection_id).type_id)
 
 
-def _row(record: Any) -> int:  # noqa: ANN401  any record
-    """What a record is recognised by in a list."""
+def row_id(record: Any) -> int:
+    """Give what a record is recognised by in a list."""
     return int(record.id)
 
-
-_COLLECTION: dict[str, Resolver] = {
-    "id": lambda collection, _info: ids.encode("ArtifactCollection", collection.id),
-    "state": lambda _collection, _info: "READY",
-    "project": lambda item, info: get_project(context(info).connection, item.project_id),
-    "defaultArtifactType": lambda item, info: get_type(context(info).connection, item.type_id),
-    "tags": _collection_tags,
-    "aliases": _collection_aliases,
-    "artifacts": _versions,
-    "artifactMembership": _member,
-}
 
 _ARTIFACT: dict[str, Resolver] = {
     "id": lambda artifact, _info: ids.encode("Artifact", artifact.id),
@@ -256,34 +157,8 @@ _ARTIFACT: dict[str, Resolver] = {
 }
 
 RESOLVERS: Resolvers = {
-    "Query": {
-        "artifact": _artifact,
-        "artifactCollection": _collection,
-        "clientIDMapping": _client_id,
-    },
-    "Project": {
-        "artifactTypes": _types,
-        "artifactType": lambda project, info, name: find_type(
-            context(info).connection, project.id, name
-        ),
-        "artifact": _project_artifact,
-        "artifactCollection": lambda project, info, name: find_collection(
-            context(info).connection, project.id, name
-        ),
-        "artifactCollections": _collections,
-        "artifactCollectionMembership": _membership,
-    },
-    "ArtifactType": {
-        "id": lambda artifact_type, _info: ids.encode("ArtifactType", artifact_type.id),
-        "artifactCollections": _collections,
-        "artifactCollection": _type_collection,
-    },
-    "ArtifactSequence": {
-        **_COLLECTION,
-        "latestArtifact": _latest,
-        "digestAlgorithm": lambda _collection, _info: "MANIFEST_MD5",
-    },
-    "ArtifactPortfolio": _COLLECTION,
+    "Query": {"artifact": _artifact, "clientIDMapping": _client_id},
+    "Project": {"artifact": _project_artifact, "artifactCollectionMembership": _membership},
     "ArtifactCollectionMembership": {
         "id": lambda member, _info: ids.encode("ArtifactCollectionMembership", member.id),
         "aliases": lambda member, info: list_aliases(
