@@ -1,19 +1,19 @@
 """Downloads a table and logs it as a Parquet artifact."""
 
 import argparse
-import base64
-import hashlib
 import logging
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import wandb
+from artifact import make_artifact
 from convert import TableError, TableFile, make_parquet
 from fetch import DownloadError, Fetched, fetch, local_path, public_form
-from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
-from wandb.sdk.lib.paths import LogicalPath
 
 logger = logging.getLogger(__name__)
 
@@ -31,28 +31,13 @@ def main(arguments: list[str]) -> None:
     """
     parameters = parse(arguments)
     config = vars(parameters) | {"url": public_form(parameters.url)}
-    with (
-        wandb.init(job_type="download", config=config) as run,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        if run.offline or run.disabled:
-            raise ParameterError(
-                "steps pass tables on through W&B, which WANDB_MODE=offline or disabled can't: "
-                "unset WANDB_MODE."
-            )
-        fetched = fetch(
-            parameters.url, Path(folder) / "fetched", parameters.timeout, parameters.retries
-        )
-        table = verify(fetched, Path(folder) / "table.parquet", parameters.sha256)
+    with open_run("download", config) as run, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fetched = fetch(parameters.url, folder / "fetched", parameters.timeout, parameters.retries)
+        table = verify(fetched, folder / "table.parquet", parameters.sha256)
         run.log_artifact(make_artifact(parameters.output_artifact, fetched, table)).wait()
         run.summary.update({"rows": table.rows, "columns": len(table.columns)})
-        logger.info(
-            "%s: %d rows, %d columns, %d bytes",
-            parameters.output_artifact,
-            table.rows,
-            len(table.columns),
-            fetched.size,
-        )
+        logger.info("Downloaded %s rows in %d columns", f"{table.rows:,}", len(table.columns))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -70,6 +55,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--retries", type=int, default=3, help="attempts after the first one")
     parameters = parser.parse_args(arguments)
     local_path(parameters.url)
+    check_artifact_name("output_artifact", parameters.output_artifact)
     if parameters.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", parameters.sha256):
         raise ParameterError(
             f"sha256={parameters.sha256!r} isn't a SHA-256: give its 64 hexadecimal digits."
@@ -79,6 +65,47 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if parameters.retries < 0:
         raise ParameterError(f"retries={parameters.retries} is below 0.")
     return parameters
+
+
+def check_artifact_name(parameter: str, name: str) -> None:
+    """Ask the SDK, before work starts, whether an artifact may have this name.
+
+    Raises:
+        ParameterError: It may not.
+    """
+    try:
+        wandb.Artifact(name, type="raw_data")
+    except ValueError as error:
+        raise ParameterError(f"{parameter}={name!r}: {error}") from error
+
+
+@contextmanager
+def open_run(step: str, config: dict[str, Any]) -> Iterator[wandb.Run]:
+    """Open the step's W&B run, which fails if the step does.
+
+    Unlike the run's own `with`, this prints no traceback of an error that is expected.
+
+    Raises:
+        ParameterError: W&B is switched off.
+    """
+    run = wandb.init(job_type=step, config=config)
+    try:
+        refuse_offline(run)
+        yield run
+    except BaseException as error:
+        run.summary["error"] = str(error)
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+def refuse_offline(run: wandb.Run) -> None:
+    """Raise ParameterError if W&B is switched off."""
+    if run.offline or run.disabled:
+        raise ParameterError(
+            "WANDB_MODE is offline or disabled, but steps pass tables on through W&B: "
+            "unset it, or set it to online."
+        )
 
 
 def verify(fetched: Fetched, target: Path, sha256: str) -> TableFile:
@@ -104,43 +131,6 @@ def verify(fetched: Fetched, target: Path, sha256: str) -> TableFile:
             "has changed, or another one was meant. Check it, then set sha256 anew."
         )
     return table
-
-
-def make_artifact(name: str, fetched: Fetched, table: TableFile) -> wandb.Artifact:
-    """Return an artifact with the table as its only file.
-
-    Args:
-        name: Name of the artifact and of the file in it.
-        fetched: Where the table came from.
-        table: The Parquet file; it must stay until the artifact is logged.
-    """
-    metadata = {
-        "source": fetched.source,
-        "size": fetched.size,
-        "sha256": fetched.sha256,
-        "rows": table.rows,
-        "columns": table.columns,
-        "etag": fetched.etag,
-        "last_modified": fetched.last_modified,
-    }
-    artifact = wandb.Artifact(name, type="raw_data", metadata=metadata)
-    # Artifact.add_file maps the whole file into memory to hash it, and copies it before that.
-    entry = ArtifactManifestEntry(
-        path=LogicalPath(name),
-        digest=md5_base64(table.path),
-        size=table.path.stat().st_size,
-        local_path=str(table.path),
-        skip_cache=True,
-    )
-    artifact.manifest.add_entry(entry)
-    return artifact
-
-
-def md5_base64(path: Path) -> str:
-    """Return the digest by which W&B knows the content of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return base64.b64encode(digest.digest()).decode("ascii")
 
 
 if __name__ == "__main__":

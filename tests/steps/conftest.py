@@ -1,12 +1,16 @@
 """What the tests of all steps share."""
 
 import importlib
+import os
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from wandb_server import ensure_running
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,3 +34,40 @@ def load_step():
                 sys.modules.pop(name, None)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def run_step():
+    """Return a function that runs a step as a command against the session's local server.
+
+    run_step("preprocess", "project", target="genre", ...) gives the finished process.
+    """
+    server = ensure_running()
+
+    def run(step: str, project: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | server.environment() | {"WANDB_PROJECT": project}
+        # The tests' own use of the SDK leaves the address of its service there.
+        environment.pop("WANDB_SERVICE", None)
+        arguments = [f"--{name}={value}" for name, value in parameters.items()]
+        return subprocess.run(
+            [sys.executable, "run.py", *arguments],
+            cwd=ROOT / step,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def wandb_api():
+    """Return the SDK's public API, connected to the session's local server."""
+    import wandb
+
+    server = ensure_running()
+    return wandb.Api(
+        overrides={"base_url": server.base_url, "entity": "local"}, api_key=server.api_key
+    )

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import wandb
 
 CSV = b"name,plays,score,live\nLow Tide,12,0.5,true\nNA,,3,false\n"
 
@@ -294,8 +295,8 @@ def test_the_artifact_entry_is_what_add_file_makes(step, tmp_path):
     source = tmp_path / "songs.parquet"
     source.write_bytes(PARQUET)
     fetched, table = fetch_and_verify(step, str(source), tmp_path)
-    ours = step.run.make_artifact("raw.parquet", fetched, table)
-    theirs = step.run.wandb.Artifact("raw.parquet", type="raw_data")
+    ours = step.artifact.make_artifact("raw.parquet", fetched, table)
+    theirs = wandb.Artifact("raw.parquet", type="raw_data")
     theirs.add_file(str(source), name="raw.parquet")
     assert ours.digest == theirs.digest
     assert ours.metadata["rows"] == 2
@@ -309,6 +310,7 @@ def test_the_artifact_entry_is_what_add_file_makes(step, tmp_path):
         ("timeout", "0", "timeout=0.0"),
         ("timeout", "nan", "timeout=nan"),
         ("retries", "-1", "retries=-1"),
+        ("output_artifact", "raw data", "output_artifact='raw data'.*alphanumeric"),
         ("url", "songs.csv", "relative path"),
     ],
 )
@@ -344,3 +346,51 @@ def test_without_a_terminal_progress_is_plain_lines(step, caplog, monkeypatch, c
     assert list(step.fetch._with_progress([b"x" * 3_000_000, b"y"], 3_000_001))
     assert re.search(r"Downloaded 3 of 3 MB", caplog.text)
     assert "\r" not in capsys.readouterr().err
+
+
+def test_the_step_logs_the_table_with_its_origin(run_step, wandb_api):
+    headers = {"ETag": '"e1"', "Last_Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
+    with web_server(answer(CSV, **headers)) as (url, _):
+        done = run_step(
+            "download", "download-ok", url=f"{url}?key=secret", output_artifact="raw.parquet"
+        )
+    assert done.returncode == 0, done.stderr
+    artifact = wandb_api.artifact("local/download-ok/raw.parquet:v0")
+    assert artifact.type == "raw_data"
+    assert artifact.metadata == {
+        "source": url,
+        "size": len(CSV),
+        "sha256": hashlib.sha256(CSV).hexdigest(),
+        "rows": 2,
+        "columns": ["name", "plays", "score", "live"],
+        "etag": '"e1"',
+        "last_modified": "Sat, 21 Nov 2026 10:00:00 GMT",
+    }
+    assert [entry.path for entry in artifact.manifest.entries.values()] == ["raw.parquet"]
+    (run,) = wandb_api.runs("local/download-ok")
+    assert (run.state, run.job_type, run.summary["rows"]) == ("finished", "download", 2)
+    assert run.config["url"] == url
+
+
+def test_a_cut_download_leaves_a_failed_run_and_no_artifact(run_step, wandb_api):
+    with web_server(answer(PARQUET[:50], length=len(PARQUET))) as (url, _):
+        done = run_step(
+            "download", "download-cut", url=url, output_artifact="raw.parquet", retries=0
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"download: {url} can't be fetched: the file was cut short on its way (attempt 1 of 1).\n"
+    )
+    assert "Traceback" not in done.stderr
+    (run,) = wandb_api.runs("local/download-cut")
+    assert run.state == "failed"
+    assert not list(run.logged_artifacts())
+
+
+def test_without_w_and_b_the_step_says_what_to_do(run_step, monkeypatch, tmp_path):
+    source = tmp_path / "songs.csv"
+    source.write_bytes(CSV)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    done = run_step("download", "download-offline", url=source, output_artifact="raw.parquet")
+    assert done.returncode == 1
+    assert "download: WANDB_MODE is offline" in done.stderr
