@@ -1,0 +1,143 @@
+"""Export of the fitted pipeline as an MLflow model: same pipeline, same bytes."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+# What a model may hold besides plain scikit-learn, numpy and Python types. evaluate keeps the
+# same list, and loads nothing else.
+TRUSTED_TYPES = [
+    "numpy.dtype",
+    "numpy.ravel",
+    "numpy.reshape",
+    "pandas.Series",
+    "sklearn.tree._tree.Tree",
+]
+# All that predicting and serving needs; numpy and scipy stand here because they decide results.
+REQUIREMENTS = ["mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy", "skops"]
+# The times in the files say nothing: the artifact's version knows when it was made.
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+MODEL_TIME = "1980-01-01 00:00:00"
+
+
+def export_model(pipeline: Pipeline, examples: pd.DataFrame, folder: Path) -> None:
+    """Save a fitted pipeline as an MLflow model with signature, examples and requirements.
+
+    Args:
+        pipeline: The fitted model; needs no type outside scikit-learn but TRUSTED_TYPES.
+        examples: A few raw rows with the input columns, nulls allowed.
+        folder: Where the model goes; must not exist.
+    """
+    # Read when mlflow is imported; whoever wants telemetry sets it to false.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow.sklearn
+    from mlflow.models import Model
+
+    model = Model(utc_time_created=MODEL_TIME, model_uuid=None)
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder,
+        mlflow_model=model,
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED_TYPES,
+        signature=make_signature(pipeline, examples),
+        input_example=examples.astype(object).where(examples.notna(), None),
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )
+    file = folder / "model.skops"
+    file.write_bytes(normalise_skops(file.read_bytes()))
+    model.model_uuid = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    model.model_size_bytes = file.stat().st_size
+    model.save(str(folder / "MLmodel"))
+
+
+def make_signature(pipeline: Pipeline, examples: pd.DataFrame) -> Any:
+    """Make the signature: all input columns must be there, and each may hold nulls.
+
+    Numbers are doubles, whole ones too: MLflow's integers can't be null.
+
+    Args:
+        pipeline: The fitted model.
+        examples: Raw rows with the input columns.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    numbers = {
+        column
+        for name, _, columns in pipeline["features"].transformers_
+        if name in ("numerical", "categorical_numbers")
+        for column in columns
+    }
+    inputs: list[Any] = [
+        ColSpec(DataType.double if name in numbers else DataType.string, name)
+        for name in examples.columns
+    ]
+    outputs = infer_signature(model_output=pipeline.predict(examples)).outputs
+    return ModelSignature(inputs=Schema(inputs), outputs=outputs)
+
+
+def normalise_skops(content: bytes) -> bytes:
+    """Rewrite a skops file so that equal models give equal bytes, and smaller ones.
+
+    skops names things by their address in memory, which changes from run to run; here they are
+    numbered as they come. The entries of the zip get one fixed time and are compressed.
+
+    Args:
+        content: A skops file.
+
+    Returns:
+        A skops file that loads to the same object.
+    """
+    target = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
+        schema = json.loads(old.read("schema.json"))
+        names: dict[str, str] = {}
+        number_objects(schema, {}, names)
+        for old_name, new_name in names.items():
+            new.writestr(entry(new_name), old.read(old_name))
+        new.writestr(entry("schema.json"), json.dumps(schema))
+    return target.getvalue()
+
+
+def entry(name: str) -> zipfile.ZipInfo:
+    """Return the header of a compressed zip entry, without the time of day."""
+    info = zipfile.ZipInfo(name, ZIP_TIME)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def number_objects(node: Any, numbers: dict[int, int], names: dict[str, str]) -> None:
+    """Replace addresses in a skops schema by numbers, in place and in order of appearance.
+
+    Args:
+        node: The schema or a part of it.
+        numbers: Number by address, filled as it goes.
+        names: New name by old name of the files beside the schema, filled as it goes.
+    """
+    if isinstance(node, list):
+        for item in node:
+            number_objects(item, numbers, names)
+    if not isinstance(node, dict):
+        return
+    # Attributes and words of a vocabulary are keys, too; their values are never plain.
+    if isinstance(address := node.get("__id__"), int):
+        node["__id__"] = numbers.setdefault(address, len(numbers))
+    if isinstance(old := node.get("file"), str):
+        node["file"] = names.setdefault(old, f"{len(names)}{Path(old).suffix}")
+    if isinstance(checked := node.get("_stop_words_id"), dict):
+        # TfidfVectorizer notes the address of the list that it has checked, to check it once.
+        checked["content"] = "0"
+    for value in node.values():
+        number_objects(value, numbers, names)
