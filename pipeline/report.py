@@ -49,16 +49,16 @@ class Report:
         """Say which step is at work."""
         inputs = ", ".join(artifact.version or "" for artifact in step.inputs)
         position = f"[{self._names.index(step.name) + 1}/{len(self._names)}]"
-        logger.info("%s %s%s", position, step.name, f" of {inputs}" if inputs else "")
+        logger.info("%s %s%s", position, step.name, f" takes {inputs}" if inputs else "")
 
     def add(self, result: StepResult) -> None:
         """Take a step's result and say what it made."""
         self._results.append(result)
         if result.status == "done":
             made = f", made {', '.join(result.versions)}" if result.versions else ""
-            logger.info("      done in %s%s\n", format_seconds(result.seconds), made)
+            logger.info("      %s%s\n", format_seconds(result.seconds), made)
         else:
-            logger.info("      %s %s: %s\n", result.name, result.status, result.note)
+            logger.info("      %s: %s\n", result.status, result.note)
 
     def metrics(self) -> dict[str, float]:
         """Return all numbers named val/... and test/..."""
@@ -79,7 +79,7 @@ class Report:
         steps = format_table(
             ("step", "time", "rows", "made"), [_row(result) for result in self._results]
         )
-        parts = ["", steps, self._scores(), self._promotion(), f"See it at {page}"]
+        parts = [steps, self._scores(), self._promotion(), f"See it at {page}"]
         logger.info("%s", "\n\n".join(part for part in parts if part is not None))
 
     def _scores(self) -> str | None:

@@ -5,6 +5,7 @@ import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,10 +55,6 @@ class Pipeline:
         if self._target.is_local:
             os.environ["WANDB_ERROR_REPORTING"] = "false"
         workers = resources.enter_context(ThreadPoolExecutor(2))
-        # The import of wandb takes a while and is first needed when a step has ended.
-        self._registry_ready: Future[Registry] = workers.submit(
-            Registry, self._target, main.project_name
-        )
         is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
         tracking.quiet()
         experiment = tracking.open_experiment(main.project_name, os.environ)
@@ -83,6 +80,10 @@ class Pipeline:
             for process in self._backend.started:
                 process.cancel()
         self._resources.__exit__(kind, error, traceback)
+
+    @cached_property
+    def _registry_ready(self) -> "Future[Registry]":
+        return self._workers.submit(Registry, self._target, self._config.main.project_name)
 
     @property
     def _registry(self) -> Registry:
@@ -133,6 +134,8 @@ class Pipeline:
         """
         steps = [step for step in self._steps if step.name in self._executed]
         self._report.begin([step.name for step in steps])
+        if not self._target.is_local:
+            self._registry_ready.result()
         self._look_up_inputs(steps)
         environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
         for step in steps:
@@ -162,6 +165,9 @@ class Pipeline:
         started = time.monotonic()
         self._report.start_step(step)
         environment.result()
+        # wandb takes a second to import and is first needed when a step has ended: while this
+        # process waits for the step, that second costs nothing.
+        _ = self._registry_ready
         finished = self._run_component(step)
         for artifact in step.outputs:
             artifact.version = finished.versions.get(artifact.name or "")
