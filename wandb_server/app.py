@@ -55,6 +55,10 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
             StorageError: _answer_storage_error,
             OSError: _answer_storage_error,
             ClientDisconnect: _answer_disconnect,
+            # A number or text that no column can hold, or JSON that is nested too deep.
+            OverflowError: _answer_unstorable,
+            UnicodeEncodeError: _answer_unstorable,
+            RecursionError: _answer_unstorable,
             Exception: _answer_fault,
         },
         lifespan=lambda app: _closing(database),  # noqa: ARG005  Starlette passes the app
@@ -114,6 +118,10 @@ async def _answer_health(_request: Request) -> Response:
 
 async def _answer_client_error(_request: Request, error: Exception) -> Response:
     return _error(400, error)
+
+
+async def _answer_unstorable(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"a value can't be stored: {error}"}, 400)
 
 
 async def _answer_not_found(_request: Request, error: Exception) -> Response:

@@ -82,6 +82,9 @@ class Database:
             except sqlite3.Error:
                 connection.close()
                 raise
+            except BaseException:
+                self._idle.put(connection)
+                raise
             else:
                 self._idle.put(connection)
         except sqlite3.Error as error:

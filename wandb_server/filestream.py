@@ -69,7 +69,7 @@ def apply_post(
             _store_summary(connection, run, lines[-1], merge=bool(writer))
         elif name in _STREAMS:
             _store(connection, run, _STREAMS[name], offset, lines, writer)
-    state, exitcode = _state(post)
+    state, exitcode = _state(post, stopping=bool(run.stop_requested))
     beat(connection, run.id, state, exitcode)
     return {"stopped": bool(run.stop_requested), "exitcode": None, "limits": {}}
 
@@ -107,10 +107,12 @@ def _store_summary(connection: sqlite3.Connection, run: Run, text: str, *, merge
     update_run(connection, run.id, {"summaryMetrics": text})
 
 
-def _state(post: dict[str, Any]) -> tuple[str, int | None]:
+def _state(post: dict[str, Any], *, stopping: bool) -> tuple[str, int | None]:
     """Tell the run's state from a post: what isn't the end is a sign of life."""
     if not post.get("complete"):
         return ("preempting", None) if post.get("preempting") else ("running", None)
     exitcode = post.get("exitcode")
     exitcode = exitcode if isinstance(exitcode, int) else 0
-    return ("finished" if exitcode == 0 else "failed"), exitcode
+    if exitcode == 0:
+        return "finished", exitcode
+    return ("killed" if stopping else "failed"), exitcode

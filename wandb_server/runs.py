@@ -12,6 +12,17 @@ from wandb_server.names import check_label
 
 # The SDK posts every 15 to 30 seconds; two minutes of silence mean that it is gone.
 CRASH_AFTER_SECONDS = 120.0
+# What may be stored; "crashed" is derived, too.
+STATES = (
+    "pending",
+    "running",
+    "finished",
+    "failed",
+    "killed",
+    "preempting",
+    "preempted",
+    "crashed",
+)
 
 
 @dataclass(frozen=True)
@@ -136,11 +147,13 @@ def update_run(connection: sqlite3.Connection, run_id: int, fields: Mapping[str,
         fields: Input fields of UpsertBucket; config and summaryMetrics as JSON text.
 
     Raises:
-        ClientError: config or summaryMetrics isn't a JSON object.
+        ClientError: config or summaryMetrics isn't a JSON object, or there is no such state.
     """
     changes = {
         column: fields[field] for field, column in _COLUMNS.items() if fields.get(field) is not None
     }
+    if changes.get("state", "running") not in STATES:
+        raise ClientError(f"state {changes['state']!r}: it must be one of {', '.join(STATES)}")
     for column in ("config", "summary_metrics"):
         if column in changes:
             _check_object(column, str(changes[column]))

@@ -62,12 +62,12 @@ def create_artifact(connection: sqlite3.Connection, new: NewArtifact) -> Artifac
         connection, new.project_id, new.type_name, new.collection_name, "SEQUENCE"
     )
     found = _find_client(connection, new) or _find_shared(connection, collection, new)
-    artifact = _insert(connection, collection, new) if found is None else found
+    artifact = _insert(connection, collection) if found is None else found
     _remember(connection, artifact, new)
     if artifact.state == "COMMITTED":
         set_aliases(connection, collection.id, artifact.id, [LATEST, *new.aliases])
     else:
-        _add_pending_aliases(connection, artifact, new.aliases)
+        _describe(connection, artifact, new)
     return get_artifact(connection, artifact.id)
 
 
@@ -163,29 +163,14 @@ def _find_shared(
     )
 
 
-def _insert(connection: sqlite3.Connection, collection: Collection, new: NewArtifact) -> Artifact:
+def _insert(connection: sqlite3.Connection, collection: Collection) -> Artifact:
     now = clock.now()
     cursor = connection.execute(
-        "INSERT INTO artifact (collection_id, run_id, state, digest, digest_algorithm,"
-        " description, metadata, ttl_seconds, distributed_id, history_step, created_at,"
-        " updated_at) VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            collection.id,
-            new.run_id,
-            new.digest,
-            new.digest_algorithm,
-            new.description,
-            new.metadata,
-            new.ttl_seconds,
-            new.distributed_id,
-            new.history_step,
-            now,
-            now,
-        ),
+        "INSERT INTO artifact (collection_id, state, digest, digest_algorithm, created_at,"
+        " updated_at) VALUES (?, 'PENDING', '', '', ?, ?)",
+        (collection.id, now, now),
     )
-    artifact = get_artifact(connection, int(cursor.lastrowid or 0))
-    add_tags(connection, "artifact", artifact.id, new.tags)
-    return artifact
+    return get_artifact(connection, int(cursor.lastrowid or 0))
 
 
 def _remember(connection: sqlite3.Connection, artifact: Artifact, new: NewArtifact) -> None:
@@ -199,11 +184,28 @@ def _remember(connection: sqlite3.Connection, artifact: Artifact, new: NewArtifa
         record_output(connection, new.run_id, artifact.id)
 
 
-def _add_pending_aliases(
-    connection: sqlite3.Connection, artifact: Artifact, aliases: list[str]
-) -> None:
-    wanted = dict.fromkeys([*json.loads(artifact.pending_aliases), *aliases])
+def _describe(connection: sqlite3.Connection, artifact: Artifact, new: NewArtifact) -> None:
+    """Write down what the client says; the last one of those that share the version counts.
+
+    So a step that was killed while it uploaded doesn't pass for the maker of what the next
+    one completes.
+    """
+    aliases = dict.fromkeys([*json.loads(artifact.pending_aliases), *new.aliases])
     connection.execute(
-        "UPDATE artifact SET pending_aliases = ? WHERE id = ?",
-        (json.dumps(list(wanted)), artifact.id),
+        "UPDATE artifact SET run_id = ?, digest = ?, digest_algorithm = ?, description = ?,"
+        " metadata = ?, ttl_seconds = ?, distributed_id = ?, history_step = ?,"
+        " pending_aliases = ? WHERE id = ?",
+        (
+            new.run_id,
+            new.digest,
+            new.digest_algorithm,
+            new.description,
+            new.metadata,
+            new.ttl_seconds,
+            new.distributed_id,
+            new.history_step,
+            json.dumps(list(aliases)),
+            artifact.id,
+        ),
     )
+    add_tags(connection, "artifact", artifact.id, new.tags)

@@ -18,6 +18,7 @@ from wandb_server.artifact.links import (
 )
 from wandb_server.artifact.lookups import (
     find_collection,
+    get_artifact,
     get_collection,
     get_committed,
     list_collection_tags,
@@ -59,8 +60,10 @@ def _update(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
 
 def _delete(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
     scope = context(info)
-    artifact = _committed(scope, input)
-    delete_artifact(scope.connection, artifact, delete_aliases=bool(input.get("deleteAliases")))
+    artifact = get_artifact(scope.connection, ids.decode("Artifact", input["artifactID"]))
+    if artifact.state != "DELETED":  # else this is a repeated request
+        wanted = bool(input.get("deleteAliases"))
+        delete_artifact(scope.connection, artifact, delete_aliases=wanted)
     return {"artifact": artifact}
 
 

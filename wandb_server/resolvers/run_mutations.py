@@ -27,6 +27,8 @@ from wandb_server.runs import (
 
 Input = dict[str, Any]
 _SUCCESS = {"success": True}
+# An alert of the same title within this time is the same request, sent again.
+_RETRY_SECONDS = 1.0
 
 
 def find_named_run(scope: Context, fields: Input) -> Run:
@@ -134,9 +136,21 @@ def _delete_files(
 def _alert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
     scope = context(info)
     run = find_named_run(scope, input)
+    wait_seconds = max(_RETRY_SECONDS, (input.get("waitDuration") or 0) / 1000)
     scope.connection.execute(
-        "INSERT INTO alert (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)",
-        (run.id, input["title"], input["text"], input.get("severity") or "INFO", clock.now()),
+        "INSERT INTO alert (run_id, title, text, severity, created_at) SELECT ?, ?, ?, ?, ?"
+        " WHERE NOT EXISTS (SELECT 1 FROM alert"
+        "   WHERE run_id = ? AND title = ? AND created_at > ?)",
+        (
+            run.id,
+            input["title"],
+            input["text"],
+            input.get("severity") or "INFO",
+            clock.now(),
+            run.id,
+            input["title"],
+            clock.ago(wait_seconds),
+        ),
     )
     return _SUCCESS
 
