@@ -37,21 +37,20 @@ def load_step():
 
 
 @pytest.fixture(scope="session")
-def run_step():
-    """Return a function that runs a step as a command against the session's local server.
+def run_python():
+    """Return a function that runs a Python command against the session's local server.
 
-    run_step("preprocess", "project", target="genre", ...) gives the finished process.
+    run_python("project", "run.py", "--x=1", cwd=folder) gives the finished process.
     """
     server = ensure_running()
 
-    def run(step: str, project: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+    def run(project: str, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         environment = os.environ | server.environment() | {"WANDB_PROJECT": project}
         # The tests' own use of the SDK leaves the address of its service there.
         environment.pop("WANDB_SERVICE", None)
-        arguments = [f"--{name}={value}" for name, value in parameters.items()]
         return subprocess.run(
-            [sys.executable, "run.py", *arguments],
-            cwd=ROOT / step,
+            [sys.executable, *command],
+            cwd=cwd,
             env=environment,
             capture_output=True,
             text=True,
@@ -60,6 +59,39 @@ def run_step():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_step(run_python):
+    """Return a function that runs a step as a command.
+
+    run_step("preprocess", "project", target="genre", ...) gives the finished process.
+    """
+
+    def run(step: str, project: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+        arguments = [f"--{name}={value}" for name, value in parameters.items()]
+        return run_python(project, "run.py", *arguments, cwd=ROOT / step)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def log_files(run_python):
+    """Return a function that logs each file as an artifact of its own, under the file's name."""
+    script = """
+import pathlib, sys, wandb
+with wandb.init(job_type="test") as run:
+    for path in map(pathlib.Path, sys.argv[1:]):
+        artifact = wandb.Artifact(path.name, type="table")
+        artifact.add_file(str(path), name=path.name)
+        run.log_artifact(artifact).wait()
+"""
+
+    def log(project: str, *paths: Path) -> None:
+        done = run_python(project, "-c", script, *map(str, paths))
+        assert done.returncode == 0, done.stderr
+
+    return log
 
 
 @pytest.fixture(scope="session")
