@@ -54,9 +54,7 @@ def check_alias(alias: str) -> str:
         ClientError: The alias looks like a version, or isn't a plain label.
     """
     if _VERSION.fullmatch(alias):
-        raise ClientError(
-            f"alias {alias!r}: v and a number is how versions are named; take another"
-        )
+        raise ClientError(f"alias {alias!r}: v and a number names a version; take another alias")
     if ":" in alias:
         raise ClientError(f"alias {alias!r}: a colon isn't allowed")
     return check_label("alias", alias)

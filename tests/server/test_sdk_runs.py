@@ -1,0 +1,137 @@
+"""What the real SDK writes about runs is what it reads back."""
+
+import math
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.server.conftest import LiveServer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def logged(wandb: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished run with a bit of everything; several tests look at it."""
+    folder = tmp_path_factory.mktemp("saved")
+    (folder / "notes.txt").write_text("kept")
+    config = {"lr": 0.5, "nested": {"depth": 2}}
+    with wandb.init(
+        project="readback",
+        config=config,
+        job_type="train",
+        group="first",
+        tags=["one"],
+        notes="a note",
+        name="shown",
+    ) as run:
+        for step in range(4):
+            run.log({"loss": 1 / (step + 1), "odd": float("nan"), "never": math.inf})
+        run.log({"table": wandb.Table(columns=["a"], data=[[1], [2]])})
+        run.log({"page": wandb.Html("<p>hi</p>"), "bins": wandb.Histogram([1, 2, 2])})
+        print("a line for the console")
+        run.summary["best"] = 7
+        run.save(str(folder / "notes.txt"), base_path=str(folder))
+        return str(run.path)
+
+
+def test_metadata_reads_back(wandb: ModuleType, logged: str) -> None:
+    run = wandb.Api().run(logged)
+    assert (run.state, run.name, run.job_type, run.group) == ("finished", "shown", "train", "first")
+    assert (run.tags, run.notes, run.entity) == (["one"], "a note", "local")
+    assert run.config == {"lr": 0.5, "nested": {"depth": 2}}
+    assert run.metadata["program"]
+
+
+def test_summary_and_history_read_back_with_nan_and_infinity(
+    wandb: ModuleType, logged: str
+) -> None:
+    run = wandb.Api().run(logged)
+    assert run.summary["best"] == 7
+    assert math.isnan(run.summary["odd"])
+    rows = list(run.scan_history())
+    assert [row.get("loss") for row in rows] == [1, 0.5, 1 / 3, 0.25, None, None]
+    assert math.isnan(rows[0]["odd"])
+    assert rows[0]["never"] == math.inf
+    assert [row["loss"] for row in run.scan_history(keys=["loss"], min_step=2)] == [1 / 3, 0.25]
+    assert [row["_step"] for row in run.history(samples=3, pandas=False)] == [0, 2, 5]
+    assert len(run.history(keys=["loss", "odd"], pandas=False)) == 4
+    assert run.lastHistoryStep == 5
+
+
+def test_media_files_and_console_read_back(
+    wandb: ModuleType, logged: str, tmp_path: Path
+) -> None:
+    run = wandb.Api().run(logged)
+    names = {file.name for file in run.files()}
+    assert {"config.yaml", "wandb-summary.json", "requirements.txt", "notes.txt"} <= names
+    with run.file("notes.txt").download(str(tmp_path)) as file:
+        assert file.read() == "kept"
+    html = [file.name for file in run.files(pattern="media/html/%")]
+    assert len(html) == 1
+    assert "a line for the console" in [line.content for line in run.console_logs()]
+    assert [line.content for line in run.console_logs(last=1)] == ["a line for the console"]
+    (table,) = (item for item in run.logged_artifacts() if item.type == "run_table")
+    assert table.get("table").data == [[1], [2]]
+
+
+def test_a_run_whose_code_fails_is_failed(wandb: ModuleType, project: str) -> None:
+    with pytest.raises(ZeroDivisionError), wandb.init(project=project, id="broken") as run:
+        run.log({"loss": 1 / 0})
+    assert wandb.Api().run(f"{project}/broken").state == "failed"
+
+
+def test_resume_goes_on_and_a_fresh_start_begins_again(wandb: ModuleType, project: str) -> None:
+    path = f"{project}/same"
+    with wandb.init(project=project, id="same", config={"a": 1}) as run:
+        for value in range(4):
+            run.log({"value": value})
+    with wandb.init(project=project, id="same", resume="must") as run:
+        assert run.starting_step == 4
+        assert run.config["a"] == 1
+        run.log({"value": 10})
+    rows = [(row["_step"], row["value"]) for row in wandb.Api().run(path).scan_history()]
+    assert rows == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 10)]
+    with wandb.init(project=project, id="same") as run:
+        run.log({"value": 99})
+    assert [row["value"] for row in wandb.Api().run(path).scan_history()] == [99]
+    with pytest.raises(wandb.errors.UsageError, match="already exists"):
+        wandb.init(project=project, id="same", resume="never")
+
+
+def test_runs_are_changed_and_deleted_through_the_api(
+    wandb: ModuleType, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb.Api().create_run(project=project, run_id="made")
+    run = wandb.Api().run(f"{project}/made")
+    run.config["k"], run.tags, run.notes, run.name = 5, ["t"], "n", "renamed"
+    run.summary["s"] = 1
+    run.update()
+    again = wandb.Api().run(f"{project}/made")
+    assert (again.config, again.tags, again.notes, again.name) == ({"k": 5}, ["t"], "n", "renamed")
+    assert again.summary["s"] == 1
+    monkeypatch.chdir(tmp_path)
+    Path("a file.txt").write_text("content")
+    assert again.upload_file("a file.txt").size == 7
+    again.file("a file.txt").delete()
+    assert list(again.files()) == []
+    again.delete()
+    with pytest.raises(wandb.errors.CommError, match="Could not find run"):
+        wandb.Api().run(f"{project}/made")
+
+
+def test_projects_and_the_viewer_are_listed(wandb: ModuleType, logged: str) -> None:
+    api = wandb.Api()
+    assert api.viewer.username == api.default_entity == "local"
+    assert logged.split("/")[1] in [project.name for project in api.projects()]
+
+
+def test_an_alert_is_kept(wandb: ModuleType, live: LiveServer, project: str) -> None:
+    with wandb.init(project=project, id="loud") as run:
+        run.alert("watch out", "it is getting warm", level="WARN")
+    with closing(sqlite3.connect(live.folder / "wandb.sqlite3")) as database:
+        (alert,) = database.execute("SELECT title, text, severity FROM alert")
+    assert alert == ("watch out", "it is getting warm", "WARN")
