@@ -35,7 +35,10 @@ def main(arguments: list[str]) -> None:
         folder = Path(name)
         fetched = fetch(parameters.url, folder / "fetched", parameters.timeout, parameters.retries)
         table = verify(fetched, folder / "table.parquet", parameters.sha256)
-        run.log_artifact(make_artifact(parameters.output_artifact, fetched, table)).wait()
+        artifact = make_artifact(parameters.output_artifact, fetched, table)
+        version = run.log_artifact(artifact).wait().version
+        # Also when equal content made no new version, this tells which one it is.
+        run.summary[f"output/{parameters.output_artifact}"] = version
         run.summary.update({"rows": table.rows, "columns": len(table.columns)})
         logger.info("Downloaded %s rows in %d columns", f"{table.rows:,}", len(table.columns))
 

@@ -174,8 +174,10 @@ def log_model(
         export_model(pipeline, examples, Path(folder) / "model")
         artifact = wandb.Artifact(name, type="model", metadata=facts)
         artifact.add_dir(str(Path(folder) / "model"))
-        run.log_artifact(artifact).wait()
-    logger.info("Exported %s", artifact.name)
+        version = run.log_artifact(artifact).wait().version
+    # Also when equal content made no new version, this tells which one it is.
+    run.summary[f"output/{name}"] = version
+    logger.info("Exported %s:%s", name, version)
 
 
 if __name__ == "__main__":
