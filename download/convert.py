@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 Kind = Literal["parquet", "csv", "gzipped csv"]
 
 # The longest CSV row that can be read. pyarrow reads 32 blocks ahead, so larger ones cost memory.
-BLOCK_BYTES = 512 << 10
-ROW_GROUP_BYTES = 8 << 20
+BLOCK_BYTES = 256 << 10
+ROW_GROUP_BYTES = 4 << 20
 HEAD_BYTES = 4096
 # A column takes the first type that all of its values have, else it is text.
 CSV_TYPES = (pa.int64(), pa.float64(), pa.bool_())
