@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wandb_server import health, locks, paths
 from wandb_server.app import create_app
 from wandb_server.health import Health
+from wandb_server.pages.routes import add_pages
 from wandb_server.service import GRACE_SECONDS
 from wandb_server.version import API_VERSION, VERSION
 
@@ -44,7 +45,9 @@ class WebServer(uvicorn.Server):
         self._when_ready = when_ready
         self._last_active = time.monotonic()
         self._requests_seen = 0
-        super().__init__(_settings(_with_health(create_app(folder, key), key, self._identity)))
+        super().__init__(
+            _settings(_with_health(add_pages(create_app(folder, key)), key, self._identity))
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve, and say so."""

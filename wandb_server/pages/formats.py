@@ -1,0 +1,86 @@
+"""How values look on a page: sizes, times, numbers, nested settings."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+_LONGEST_TEXT = 2_000  # characters of one value; the rest is in the run's files
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f]"
+)
+
+
+def readable_size(size: float) -> str:
+    """Write a number of bytes with a unit: `1.2 MB`."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
+def local_time(stamp: str) -> str:
+    """Write a stored time stamp in this machine's time zone, to the minute."""
+    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def duration(start: str, end: str) -> str:
+    """Write the time between two stored stamps: `4 s`, `2 min 5 s`, `3 h 10 min`."""
+    elapsed = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    seconds = max(round(elapsed.total_seconds()), 0)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def now() -> str:
+    """Give the present moment as a stamp that the functions here read."""
+    return datetime.now(UTC).isoformat()
+
+
+def short_number(value: object) -> str:
+    """Write a table's cell: numbers to five significant digits, nothing for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def full_value(value: object) -> str:
+    """Write a value in full: text as it is, logged media as its file, anything else as JSON."""
+    if isinstance(value, dict) and "path" in value and "_type" in value:
+        return f"{value['_type']}: {value['path']}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
+
+
+def flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Turn nested settings into dotted names with plain values.
+
+    Args:
+        value: Such as `{"forest": {"max_depth": 13}}`.
+        prefix: What comes before each name.
+
+    Yields:
+        Such as `("forest.max_depth", 13)`; lists stay whole, and so do logged media.
+    """
+    for key, item in value.items():
+        if isinstance(item, dict) and item and "_type" not in item:
+            yield from flatten(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item
+
+
+def plain_line(text: str) -> str:
+    """Take a terminal's colours and other control characters out of a console line.
+
+    What a progress bar wrote before its last carriage return was never left to be seen.
+    """
+    return _ESCAPES.sub("", text.rstrip("\r\n").rpartition("\r")[2])
