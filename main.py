@@ -62,7 +62,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
             "train_random_forest",
             train_artifact=train,
             dataset=data,
-            model_config=forest,
+            model_config={"random_forest": forest.random_forest, "tfidf": forest.tfidf},
             metrics=config.metrics,
             validation_size=forest.validation_size,
             stratify=forest.stratify,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from pipeline.config import Config
 from pipeline.steps import Step, StepResult
 from pipeline.wandb_target import WandbTarget
 
@@ -28,8 +29,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 class Report:
     """Collects the results of the steps and tells about them."""
 
-    def __init__(self, target: WandbTarget, project: str, group: str) -> None:
-        self._target, self._project, self._group = target, project, group
+    def __init__(self, target: WandbTarget, config: Config) -> None:
+        self._target, self._config = target, config
         self._names: list[str] = []
         self._results: list[StepResult] = []
 
@@ -40,8 +41,8 @@ class Report:
             "W&B: %s (%s)\nProject %s, experiment %s: %s\n",
             self._target.address,
             self._target.reason,
-            self._project,
-            self._group,
+            self._config.main.project_name,
+            self._config.main.experiment_name,
             " > ".join(names),
         )
 
@@ -72,7 +73,7 @@ class Report:
     @property
     def validation_score(self) -> float | None:
         """Score on the validation split by the first metric; None if nothing was trained."""
-        return next((v for k, v in self.metrics().items() if k.startswith(VALIDATION)), None)
+        return self.metrics().get(f"{VALIDATION}{self._config.metrics[0]}")
 
     def end(self, page: str) -> None:
         """Print the summary, with the address of the project's page."""
@@ -84,18 +85,28 @@ class Report:
 
     def _scores(self) -> str | None:
         metrics = self.metrics()
-        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics)
-        if not names:
+        if not metrics:
             return None
         rows = [
             (name, *(_score(metrics.get(split + name)) for split in (VALIDATION, TEST)))
-            for name in names
+            for name in self._config.metrics
         ]
         return format_table(("metric", "validation", "test"), rows)
 
     def _promotion(self) -> str | None:
-        reasons = [result.summary.get("promotion/reason") for result in self._results]
-        return next((str(reason) for reason in reasons if reason), None)
+        """Say who holds the production alias now, and why."""
+        found = [r.summary for r in self._results if "promotion/reason" in r.summary]
+        if not found:
+            return None
+        alias, facts = self._config.evaluate.production_alias, found[0]
+        challenger, champion = facts["promotion/challenger"], facts.get("promotion/champion")
+        if facts["promotion/promoted"]:
+            state = f"{challenger} is now tagged {alias}"
+        elif champion:
+            state = f"{champion} stays tagged {alias}"
+        else:
+            state = f"No version is tagged {alias}"
+        return f"{state}: {facts['promotion/reason']}"
 
 
 def _score(value: float | None) -> str:

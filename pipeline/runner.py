@@ -68,7 +68,7 @@ class Pipeline:
         self._experiment = experiment
         self._backend = backend.StepBackend()
         backend.register(self._backend)
-        self._report = Report(self._target, main.project_name, main.experiment_name)
+        self._report = Report(self._target, self._config)
 
     def __exit__(
         self,

@@ -105,9 +105,9 @@ def _encode(name: str, value: Any, scratch: Path) -> str | None:
             return value.name
         case list():
             return ",".join(map(str, value))
-        case dict():
+        case dict() if not any(map(dataclasses.is_dataclass, value.values())):
             return ",".join(f"{key}={item}" for key, item in value.items())
-        case _ if dataclasses.is_dataclass(value):
+        case _ if isinstance(value, dict) or dataclasses.is_dataclass(value):
             return str(_write_yaml(scratch / f"{name}.yaml", value))
         case _ if callable(value):
             return _encode(name, value(), scratch)

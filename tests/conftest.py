@@ -14,11 +14,15 @@ from wandb_server import Server, ensure_running, paths, service
 def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep the whole session away from the user's home, accounts and local server."""
     home = tmp_path_factory.mktemp("home")
+    caches = Path.home() / ".cache"
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("WANDB_", "MLFLOW_", "XDG_")):
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
+        # What the machine has downloaded before need not be downloaded again.
+        for name, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
+            patch.setenv(name, os.environ.get(name, str(caches / folder)))
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
             folder = home / name.lower()
             folder.mkdir()

@@ -1,11 +1,9 @@
 """The W&B is chosen by what the user has set, and nothing else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import wandb_server
 from pipeline.config import Wandb
 from pipeline.errors import WandbError
 from pipeline.wandb_target import CLOUD, choose, find_credentials
@@ -77,14 +75,7 @@ def test_online_without_a_key_says_how_to_get_one(home: dict[str, str]) -> None:
         choose(Wandb.online, home)
 
 
-@pytest.fixture
-def local_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("WANDB_SERVER_DIR", str(tmp_path / "server"))
-    yield
-    wandb_server.stop()
-
-
-@pytest.mark.usefixtures("local_server")
+@pytest.mark.usefixtures("data_folder")
 def test_without_a_login_the_local_server_is_started_and_local_beats_a_login(
     home: dict[str, str], tmp_path: Path
 ) -> None:

@@ -1,0 +1,359 @@
+"""The whole pipeline, as a person runs it: real environments, real MLflow, real W&B server."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from mlflow import MlflowClient
+
+from wandb_server import Server, ensure_running
+
+ROOT = Path(__file__).resolve().parents[1]
+# Only loopback is up in here; needs the right to make network namespaces.
+NO_NETWORK = ["unshare", "--net", "--map-root-user", "--", "bash", "-c"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone of the files as they are now, committed as version v1.0.0."""
+    folder = tmp_path_factory.mktemp("release") / "project"
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.split("\n"):
+        if name and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        [*identity, "commit", "--quiet", "-m", "Release"],
+        [*identity, "tag", "v1.0.0"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Server:
+    return ensure_running()
+
+
+@pytest.fixture(scope="module")
+def api(server: Server) -> wandb.Api:
+    return wandb.Api(
+        overrides={"base_url": server.base_url, "entity": "local"}, api_key=server.api_key
+    )
+
+
+def run(command: list[str], folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def main(folder: Path, *overrides: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return run([sys.executable, "main.py", *overrides], folder, **variables)
+
+
+def made(output: str) -> list[str]:
+    """Return the versions that the summary names, in the order of the steps."""
+    table = output[output.rindex("step  ") :]
+    return re.findall(r"[\w.]+:v\d+", table[: table.index("\n\n")])
+
+
+def metrics(folder: Path) -> dict[str, float]:
+    """Return the metrics of the newest pipeline run in the folder's MLflow store."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, "tags.mlflow.runName = 'development'")
+    return dict(found[0].data.metrics)
+
+
+@pytest.fixture(scope="module")
+def first_run(clone: Path) -> "subprocess.CompletedProcess[str]":
+    return run(["mlflow", "run", ".", "--env-manager", "uv"], clone)
+
+
+def test_one_command_ends_with_a_model_in_production(
+    first_run: "subprocess.CompletedProcess[str]", api: wandb.Api
+) -> None:
+    assert first_run.returncode == 0, first_run.stdout + first_run.stderr
+    assert made(first_run.stdout) == [
+        "raw_data.parquet:v0",
+        "preprocessed_data.parquet:v0",
+        "check_report:v0",
+        "train_data.parquet:v0",
+        "test_data.parquet:v0",
+        "model_export:v0",
+    ]
+    assert "roc_auc_ovo" in first_run.stdout
+    assert re.search(r"See it at http://127\.0\.0\.1:\d+/signin\?token=", first_run.stdout)
+    assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+def test_without_a_terminal_the_output_is_plain_lines(
+    first_run: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert not re.search(r"[\x1b\r\x07\x08]", first_run.stdout)
+
+
+@pytest.mark.usefixtures("first_run")
+def test_lineage_leads_from_the_model_to_the_raw_data(api: wandb.Api) -> None:
+    upstream = ["train_data.parquet:v0", "preprocessed_data.parquet:v0", "raw_data.parquet:v0"]
+    artifact = api.artifact("songs/model_export:prod")
+    for name in upstream:
+        (artifact,) = [a for a in artifact.logged_by().used_artifacts() if a.name == name]
+
+    assert artifact.logged_by().job_type == "download"
+    assert artifact.logged_by().used_artifacts()[:] == []
+
+
+@pytest.mark.usefixtures("first_run")
+def test_runs_are_grouped_by_experiment_and_lead_to_mlflow_and_back(
+    api: wandb.Api, clone: Path
+) -> None:
+    runs = {found.job_type: found for found in api.runs("local/songs")}
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+
+    assert list(runs)
+    assert {found.group for found in runs.values()} == {"development"}
+    for job_type, found in runs.items():
+        twin = client.get_run(found.id)
+        parent = client.get_run(twin.data.tags["mlflow.parentRunId"])
+        assert found.state == "finished"
+        assert twin.info.status == "FINISHED"
+        assert twin.data.tags["mlflow.runName"] == job_type
+        assert twin.data.tags["wandb.run_url"] == found.url
+        assert parent.info.run_id in found.notes
+        assert parent.info.status == "FINISHED"
+
+
+def test_the_same_config_gives_the_same_versions_and_metrics(
+    clone: Path, first_run: "subprocess.CompletedProcess[str]"
+) -> None:
+    before = metrics(clone)
+    result = main(clone)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    # The report tells of the comparison with the model in production, so it alone is new.
+    first = [name for name in made(first_run.stdout) if not name.startswith("check_report")]
+    assert [name for name in made(result.stdout) if not name.startswith("check_report")] == first
+    assert metrics(clone) == before
+    assert "stays tagged prod: model_export:v0 holds prod already" in result.stdout
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_run_needs_no_network_once_its_environments_exist(clone: Path, server: Server) -> None:
+    probe = run([*NO_NETWORK, "ip link set lo up"], clone)
+    if probe.returncode:
+        pytest.skip(f"network namespaces can't be made here: {probe.stderr}")
+    folder = Path(os.environ["HOME"]) / "no network"
+
+    result = run(
+        [
+            *NO_NETWORK,
+            f"ip link set lo up && {sys.executable} main.py && "
+            f"{sys.executable} -m wandb_server stop",
+        ],
+        clone,
+        WANDB_SERVER_DIR=str(folder),
+        UV_OFFLINE="1",
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "model_export:v0" in made(result.stdout)
+    assert server.data_dir != folder
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("version", ["v1.0.0", "main", "commit"])
+def test_a_release_runs_from_its_url_and_finds_the_history(
+    version: str, clone: Path, tmp_path: Path
+) -> None:
+    if version == "commit":
+        command = ["git", "rev-parse", "HEAD"]
+        version = run(command, clone).stdout.strip()
+    options = "main.execute_steps=preprocess"
+
+    result = run(
+        [
+            "mlflow",
+            "run",
+            "-v",
+            version,
+            "--env-manager",
+            "uv",
+            f"file://{clone}/.git",
+            "-P",
+            f"hydra_options={options}",
+        ],
+        tmp_path,
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert made(result.stdout) == ["preprocessed_data.parquet:v0"]
+    assert "takes raw_data.parquet:v0" in result.stdout
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_trials_of_a_sweep_each_train_their_own_model(
+    launcher: str, clone: Path, api: wandb.Api
+) -> None:
+    result = main(
+        clone,
+        "-m",
+        f"hydra/launcher={launcher}",
+        "main.execute_steps=train_random_forest,evaluate",
+        f"main.experiment_name=sweep-{launcher}",
+        "evaluate.promote=never",
+        "random_forest_pipeline.random_forest.max_depth=2,3",
+        "random_forest_pipeline.random_forest.n_estimators=5",
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    runs = list(api.runs("local/songs", {"group": f"sweep-{launcher}"}))
+    models = {}
+    for found in runs:
+        if found.job_type == "train_random_forest":
+            models[found.id] = found.summary["output/model_export"]
+    evaluated = {
+        str(found.config["model_artifact"]) for found in runs if found.job_type == "evaluate"
+    }
+    assert {found.state for found in runs} == {"finished"}
+    assert len(models) == 2
+    assert evaluated == {f"model_export:{version}" for version in models.values()}
+    assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_options_arrive_through_mlflow_and_nothing_is_exported_when_asked(clone: Path) -> None:
+    options = (
+        "'main.experiment_name=a name [with] odd* \"characters\"' "
+        "main.execute_steps='train_random_forest, evaluate' "
+        "random_forest_pipeline.export_artifact=null "
+        "random_forest_pipeline.random_forest.n_estimators=5"
+    )
+
+    result = run(
+        ["mlflow", "run", ".", "--env-manager", "uv", "-P", f"hydra_options={options}"], clone
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert 'experiment a name [with] odd* "characters"' in result.stdout
+    assert "train_random_forest exported nothing" in result.stdout
+    assert made(result.stdout) == []
+
+
+BAD_INPUT: list[tuple[list[str], dict[str, str], str]] = [
+    (["main.execute_steps=[preproces]"], {}, "there is no step 'preproces'. Did you mean"),
+    (["main.experimentname=x"], {}, "Did you mean 'experiment_name'"),
+    (["segregate.test_size=1.5"], {}, "segregate.test_size=1.5: give a number between 0 and 1"),
+    (["main.execute_steps=evaluate", "main.project_name=new"], {}, "Add 'segregate', which makes"),
+    ([], {"WANDB_MODE": "offline"}, "WANDB_MODE=offline"),
+    (["main.wandb=online"], {}, "wandb login"),
+    (["main.env_manager=conda"], {}, "needs the program 'conda'"),
+    (["dataset.url=/nowhere/table.csv"], {}, "/nowhere/table.csv"),
+    (["dataset.target=title", "dataset.features.text=[]"], {}, "'title'"),
+]
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize(
+    ("overrides", "variables", "message"), BAD_INPUT, ids=lambda value: str(value)[:40]
+)
+def test_bad_input_is_told_and_leaves_production_alone(
+    overrides: list[str], variables: dict[str, str], message: str, clone: Path, api: wandb.Api
+) -> None:
+    result = main(clone, *overrides, **variables)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+def wait_for_run(api: wandb.Api, group: str, job_type: str) -> Any:
+    deadline = time.monotonic() + 120
+    while True:
+        found = list(api.runs("local/songs", {"group": group, "jobType": job_type}))
+        if found:
+            return found[0]
+        assert time.monotonic() < deadline, f"no {job_type} of {group} began"
+        time.sleep(0.05)
+
+
+def start_main(clone: Path, group: str, *overrides: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "main.py", f"main.experiment_name={group}", *overrides],
+        cwd=clone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+# A forest that takes long enough to be interrupted.
+SLOW = (
+    "main.execute_steps=train_random_forest",
+    "random_forest_pipeline.random_forest.n_estimators=20000",
+)
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
+    number: signal.Signals, clone: Path, api: wandb.Api
+) -> None:
+    group = f"interrupted-{number.name}"
+    process = start_main(clone, group, *SLOW)
+    found = wait_for_run(api, group, "train_random_forest")
+
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Stopped" in errors
+    api.flush()
+    assert api.run(f"local/songs/{found.id}").state == "failed"
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    twin = client.get_run(found.id)
+    assert twin.info.status == "FAILED"
+    assert client.get_run(twin.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+    assert not list(found.logged_artifacts())
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_step_killed_from_outside_is_told_as_killed(clone: Path, api: wandb.Api) -> None:
+    process = start_main(clone, "killed", *SLOW)
+    found = wait_for_run(api, "killed", "train_random_forest")
+    deadline = time.monotonic() + 30
+    step = ""
+    while not step:
+        assert time.monotonic() < deadline
+        listed = run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], clone).stdout
+        step = next((line.split()[0] for line in listed.split("\n") if "run.py" in line), "")
+
+    os.kill(int(step), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "The step 'train_random_forest' failed (killed by signal 9)" in errors
+    assert MlflowClient(f"sqlite:///{clone}/mlflow.db").get_run(found.id).info.status == "FAILED"
+    assert api.artifact("songs/model_export:prod").version == "v0"
