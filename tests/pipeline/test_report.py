@@ -1,0 +1,125 @@
+"""The summary says what was made, how good it is and who is in production."""
+
+import logging
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from pipeline.config import Config, register_schema, validate
+from pipeline.report import Report, format_seconds, format_table
+from pipeline.runner import ROOT
+from pipeline.steps import Artifact, Made, Step, StepResult
+from pipeline.wandb_target import WandbTarget
+
+CLOUD = WandbTarget("https://wandb.example.com", "WANDB_API_KEY is set", {}, is_local=False)
+
+
+@pytest.fixture
+def config() -> Config:
+    register_schema()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        return validate(compose("config"))
+
+
+@pytest.fixture
+def report(config: Config, caplog: pytest.LogCaptureFixture) -> Report:
+    caplog.set_level(logging.INFO)
+    return Report(CLOUD, config)
+
+
+def evaluated(**facts: Any) -> StepResult:
+    summary = {f"promotion/{name}": value for name, value in facts.items()}
+    return StepResult("evaluate", "done", 3.04, [], {"rows": 1200, "test/accuracy": 0.5, **summary})
+
+
+def test_the_first_lines_say_where_and_what(
+    report: Report, caplog: pytest.LogCaptureFixture
+) -> None:
+    report.begin(["train_random_forest", "evaluate"])
+    artifact = Artifact("train_data.parquet", "segregate", "train_data.parquet:v2")
+    report.start_step(Step("evaluate", {"a": artifact, "b": Made("x"), "c": 3}, ()))
+
+    assert "W&B: https://wandb.example.com (WANDB_API_KEY is set)" in caplog.text
+    assert "Project songs, experiment development: train_random_forest > evaluate" in caplog.text
+    assert "[2/2] evaluate takes train_data.parquet:v2" in caplog.text
+
+
+def test_the_summary_has_rows_versions_scores_and_the_address(
+    report: Report, caplog: pytest.LogCaptureFixture
+) -> None:
+    scores = {"val/accuracy": 0.6, "val/roc_auc_ovo": 0.9}
+    rows = {"rows/train": 70, "rows/validation": 30}
+    report.add(StepResult("train_random_forest", "done", 61.2, ["m:v3"], {**scores, **rows}))
+    report.add(evaluated())
+    caplog.clear()
+
+    report.end("https://wandb.example.com/me/songs")
+
+    assert caplog.messages[0].split("\n") == [
+        "step                 time       rows                      made",
+        "-------------------  ---------  ------------------------  ----",
+        "train_random_forest  1 min 1 s  70 train + 30 validation  m:v3",
+        "evaluate             3.0 s      1,200",
+        "",
+        "metric       validation  test",
+        "-----------  ----------  ------",
+        "roc_auc_ovo  0.9000      -",
+        "f1_macro     -           -",
+        "accuracy     0.6000      0.5000",
+        "",
+        "See it at https://wandb.example.com/me/songs",
+    ]
+
+
+def test_the_validation_score_is_that_of_the_first_metric(report: Report) -> None:
+    assert report.validation_score is None
+    scores = {"val/accuracy": 0.6, "val/roc_auc_ovo": 0.9}
+    report.add(StepResult("train_random_forest", "done", 1.0, [], scores))
+
+    assert report.validation_score == 0.9
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (
+            {"promoted": True, "challenger": "m:v1", "reason": "It won."},
+            "m:v1 is now tagged prod: It won.",
+        ),
+        (
+            {"promoted": False, "challenger": "m:v1", "champion": "m:v0", "reason": "It lost."},
+            "m:v0 stays tagged prod: It lost.",
+        ),
+        (
+            {"promoted": False, "challenger": "m:v1", "champion": None, "reason": "Never."},
+            "No version is tagged prod: Never.",
+        ),
+    ],
+)
+def test_who_is_in_production_is_said_in_one_sentence(
+    facts: dict[str, Any], sentence: str, report: Report, caplog: pytest.LogCaptureFixture
+) -> None:
+    report.add(evaluated(**facts))
+    report.end("page")
+
+    assert sentence in caplog.text
+
+
+def test_a_skipped_step_says_why(report: Report, caplog: pytest.LogCaptureFixture) -> None:
+    report.add(StepResult("evaluate", "skipped", note="train_random_forest exported nothing"))
+    report.end("page")
+
+    assert "evaluate  skipped        train_random_forest exported nothing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.44, "59.4 s"), (60, "1 min 0 s"), (3725, "62 min 5 s")],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+def test_tables_are_aligned_without_trailing_spaces() -> None:
+    assert format_table(("a", "bcd"), [("xx", ""), ("y", "z")]) == "a   bcd\n--  ---\nxx\ny   z"
