@@ -169,8 +169,7 @@ class Pipeline:
         # process waits for the step, that second costs nothing.
         _ = self._registry_ready
         finished = self._run_component(step)
-        for artifact in step.outputs:
-            artifact.version = finished.versions.get(artifact.name or "")
+        self._pin_outputs(step, finished)
         return StepResult(
             step.name,
             "done",
@@ -178,6 +177,15 @@ class Pipeline:
             [artifact.version for artifact in step.outputs if artifact.version],
             finished.summary,
         )
+
+    def _pin_outputs(self, step: Step, finished: FinishedRun) -> None:
+        for artifact in step.outputs:
+            if artifact.name and artifact.name not in finished.versions:
+                raise StepError(
+                    f"The step {step.name!r} ended well but didn't say which version of "
+                    f"{artifact.name!r} it made: it must set run.summary['output/{artifact.name}']."
+                )
+            artifact.version = finished.versions.get(artifact.name or "")
 
     def _run_component(self, step: Step) -> FinishedRun:
         count = len(self._backend.started)
@@ -193,15 +201,17 @@ class Pipeline:
                 storage_dir=str(self._scratch),
             )
         except ExecutionException as error:
-            raise StepError(self._failure(step, count)) from error
+            if len(self._backend.started) == count:
+                raise StepError(f"The step {step.name!r} can't be started: {error}") from error
+            raise StepError(self._failure(step)) from error
         finished = self._registry.read_run(self._backend.started[-1].run_id)
         self._page = finished.url.split("/runs/")[0]
         client = MlflowClient()
         client.set_tag(self._backend.started[-1].run_id, "wandb.run_url", finished.url)
         return finished
 
-    def _failure(self, step: Step, count: int) -> str:
-        code = self._backend.started[count].process.returncode
+    def _failure(self, step: Step) -> str:
+        code = self._backend.started[-1].process.returncode
         how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
         return (
             f"The step {step.name!r} failed ({how}); its own message stands above. "
