@@ -222,7 +222,8 @@ def log_table(run: wandb.Run, table: pa.Table, name: str, kind: str) -> None:
     with artifact.new_file(name, mode="wb") as file:
         # zstd: an eighth smaller than snappy on a table of songs, and no slower.
         pq.write_table(table, file, compression="zstd")
-    run.log_artifact(artifact).wait()
+    # Also when equal content made no new version, this tells which one it is.
+    run.summary[f"output/{name}"] = run.log_artifact(artifact).wait().version
 
 
 if __name__ == "__main__":
