@@ -105,7 +105,8 @@ def test_the_server_outlives_its_caller_in_a_session_and_folder_of_its_own(
     assert service.find(data_folder, keys.load_or_create_key(data_folder)) is not None
 
 
-def test_the_server_keeps_no_file_of_its_caller_open(data_folder: Path) -> None:
+@pytest.mark.usefixtures("data_folder")
+def test_the_server_keeps_no_file_of_its_caller_open() -> None:
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)  # as a shell's redirections are
     ensure_running()
@@ -114,8 +115,9 @@ def test_the_server_keeps_no_file_of_its_caller_open(data_folder: Path) -> None:
     os.close(reader)
 
 
+@pytest.mark.usefixtures("data_folder")
 def test_the_server_sees_nothing_that_is_meant_for_its_caller(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("MLFLOW_RUN_ID", "WANDB_API_KEY", "WANDB_MODE", "PYTHONWARNINGS"):
         monkeypatch.setenv(name, "error")
@@ -129,7 +131,7 @@ def test_the_server_sees_nothing_that_is_meant_for_its_caller(
 class Impostor(http.server.BaseHTTPRequestHandler):
     """Answers as a server would, naming its own process, but can't know the key."""
 
-    def do_GET(self) -> None:  # noqa: N802  the standard library's name
+    def do_GET(self) -> None:
         fields = {"status": "ok", "pid": os.getpid(), "version": "9", "started_at": 0.0}
         body = json.dumps(fields | {"api_version": API_VERSION, "proof": "0" * 64}).encode()
         self.send_response(200)
@@ -137,7 +139,7 @@ class Impostor(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -238,14 +240,16 @@ def test_a_damaged_key_is_refused_with_the_way_out(data_folder: Path, content: s
         ensure_running()
 
 
-def test_a_server_without_requests_ends_by_itself(data_folder: Path) -> None:
+@pytest.mark.usefixtures("data_folder")
+def test_a_server_without_requests_ends_by_itself() -> None:
     server = ensure_running(idle_hours=0.5 / 3600)
     wait_until(lambda: has_ended(server))
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "nan", "soon", "inf"])
+@pytest.mark.usefixtures("data_folder")
 def test_idle_hours_that_make_no_sense_are_refused(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch, hours: str
+    monkeypatch: pytest.MonkeyPatch, hours: str
 ) -> None:
     monkeypatch.setenv("WANDB_SERVER_IDLE_HOURS", hours)
     with pytest.raises(ServerError, match=f"WANDB_SERVER_IDLE_HOURS: '{hours}'"):
@@ -317,26 +321,25 @@ def start_from(folder: Path) -> int:
     return int(json.loads(said)[0])
 
 
+@pytest.mark.usefixtures("data_folder")
 def test_a_server_of_an_older_program_is_restarted_with_a_message(
-    data_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = start_from(copy_of_package(tmp_path / "old", API_VERSION - 1))
     assert ensure_running().health.pid != old
     assert "Restarting the local W&B server" in caplog.text
 
 
-def test_a_server_of_a_newer_program_is_left_alone_with_a_message(
-    data_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("data_folder")
+def test_a_server_of_a_newer_program_is_left_alone_with_a_message(tmp_path: Path) -> None:
     new = start_from(copy_of_package(tmp_path / "new", API_VERSION + 1))
     with pytest.raises(ServerError, match="too new for this program"):
         ensure_running()
     assert Path(f"/proc/{new}").exists()
 
 
-def test_the_server_goes_on_when_the_folder_it_was_started_from_is_gone(
-    data_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("data_folder")
+def test_the_server_goes_on_when_the_folder_it_was_started_from_is_gone(tmp_path: Path) -> None:
     clone = copy_of_package(tmp_path / "clone")
     pid = start_from(clone)
     shutil.rmtree(clone)

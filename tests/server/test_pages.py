@@ -1,0 +1,314 @@
+"""The pages: they show what was logged, to who is signed in, and never run any of it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import requests
+
+from wandb_server import Server, ensure_running
+from wandb_server.auth import SESSION_COOKIE, Signer
+from wandb_server.pages import formats
+from wandb_server.service import SIGN_IN
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'<script>"
+# What the SDK is given in every place where a page shows it. PNG: one pixel.
+LOG = r"""
+import base64, sys, wandb
+hostile = sys.argv[1]
+png = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+       "AABJRU5ErkJggg==")
+open("pixel.png", "wb").write(base64.b64decode(png))
+open("page " + hostile.replace("/", "") + ".html", "w").write("<script>alert(1)</script>")
+with wandb.init(project="songs", job_type="train", group="trial " + hostile, name="run " + hostile,
+                notes="note " + hostile, tags=["tag " + hostile],
+                config={"key " + hostile: {"deep": "value " + hostile}, "max_depth": 13}) as run:
+    run.log({"val/roc_auc_ovo": 0.953412, "matrix": wandb.Image("pixel.png")})
+    run.summary["said " + hostile] = "summary " + hostile
+    print("console \x1b[31m" + hostile + "\x1b[0m")
+    run.save("page*.html", policy="now")
+    made = wandb.Artifact("model_export", "model " + hostile, description="about " + hostile,
+                          metadata={"rows": 42305, "meta " + hostile: "data " + hostile})
+    made.add_file("pixel.png")
+    made.add_file("page " + hostile.replace("/", "") + ".html")
+    made.add_reference("https://example.org/" + hostile, name="elsewhere", checksum=False)
+    made = run.log_artifact(made, aliases=["latest", "prod", "alias " + hostile]).wait()
+    urls = [run.url, run.project_url, made.url]
+with wandb.init(project="songs", job_type="evaluate") as run:
+    run.use_artifact("model_export:prod")
+print(*urls, sep="\n")
+"""
+
+
+@dataclass
+class Page:
+    """What a browser would make of a page."""
+
+    path: str
+    headers: dict[str, str]
+    text: str = ""
+    links: list[str] = field(default_factory=list)
+    tags: set[str] = field(default_factory=set)
+    handlers: list[str] = field(default_factory=list)
+
+
+class Reader(HTMLParser):
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self.page = page
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.page.tags.add(tag)
+        self.page.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.page.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.page.text += data
+
+
+def read(reply: requests.Response) -> Page:
+    page = Page(reply.url, dict(reply.headers))
+    Reader(page).feed(reply.text)
+    return page
+
+
+@pytest.fixture(scope="module")
+def site(isolated_home: Path) -> Server:
+    """The session's server with two runs and an artifact, hostile wherever they can be."""
+    server = ensure_running()
+    folder = isolated_home / "hostile"
+    folder.mkdir()
+    environment = os.environ | server.environment() | {"WANDB_SILENT": "true"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOG, HOSTILE],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "urls").write_text("\n".join(done.stdout.splitlines()[-3:]))
+    return server
+
+
+@pytest.fixture(scope="module")
+def browser(site: Server) -> Iterator[requests.Session]:
+    """A browser that followed a sign-in link."""
+    with requests.Session() as session:
+        session.headers["Accept"] = "text/html"
+        assert session.get(site.sign_in_url(), timeout=10).ok
+        yield session
+
+
+@pytest.fixture(scope="module")
+def pages(site: Server, browser: requests.Session) -> dict[str, Page]:
+    """Every page and file that can be reached by following links, by path."""
+    found: dict[str, Page] = {}
+    waiting = ["/"]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.startswith("/"):
+            continue
+        reply = browser.get(site.base_url + path, timeout=10)
+        assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text[:200]}"
+        is_page = reply.headers["Content-Type"].startswith("text/html") and "token=" not in path
+        found[path] = read(reply) if is_page else Page(path, dict(reply.headers))
+        waiting += found[path].links
+    return found
+
+
+def only(pages: dict[str, Page], part: str, title: str) -> Page:
+    (page,) = {
+        id(page): page for path, page in pages.items() if part in path and title in page.text
+    }.values()
+    return page
+
+
+def test_the_pages_lead_from_projects_to_runs_artifacts_and_files(pages: dict[str, Page]) -> None:
+    assert "songs" in pages["/"].text
+    project = pages["/local/songs"]
+    for shown in ("finished", "train", "0.95341", "val/roc_auc_ovo", "model_export", "v0", "prod"):
+        assert shown in project.text
+    run = only(pages, "/runs/", "0.953412")
+    for shown in ("max_depth", "13", "model_export:v0", "output.log"):
+        assert shown in run.text
+    version = only(pages, "/artifacts/", "Metadata")
+    for shown in ("42305", "Made by", "Used by", "evaluate", "latest", "prod", "pixel.png"):
+        assert shown in version.text
+
+
+def test_the_addresses_that_the_sdk_prints_are_pages(
+    site: Server, browser: requests.Session, isolated_home: Path
+) -> None:
+    for url in (isolated_home / "hostile" / "urls").read_text().splitlines():
+        assert url.startswith(site.base_url)
+        assert browser.get(url, timeout=10).status_code == 200
+
+
+def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        assert page.tags.isdisjoint({"script", "iframe", "object", "embed", "form"}), page.path
+        assert page.handlers == [], page.path
+        assert "x" not in page.links, page.path
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("run ", "trial ", "note ", "tag ", "key ", "value ", "said ", "summary ", "console "),
+        *("model ", "about ", "meta ", "data ", "alias ", "https://example.org/"),
+    ],
+)
+def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> None:
+    assert any(prefix + HOSTILE in page.text for page in pages.values())
+
+
+def test_pages_forbid_scripts_and_foreign_content(pages: dict[str, Page]) -> None:
+    shown = [page for path, page in pages.items() if not path.startswith(("/static", "/download"))]
+    assert len(shown) == 6
+    for page in shown:
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self';")
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert all(link.startswith("/") for link in page.links), page.links
+
+
+def test_files_are_served_where_no_script_runs(pages: dict[str, Page]) -> None:
+    files = {path: page for path, page in pages.items() if path.startswith("/download/")}
+    assert any(".html" in path for path in files)
+    for page in files.values():
+        assert page.headers["content-security-policy"] == "sandbox"
+        assert page.headers["x-content-type-options"] == "nosniff"
+
+
+def test_aliases_lead_to_their_version(site: Server, browser: requests.Session) -> None:
+    address = f"{site.base_url}/local/songs/artifacts/model/model_export"
+    by_alias = read(browser.get(f"{address}/prod", timeout=10))
+    assert "model_export:v0" in by_alias.text
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/nobody", "Nobody called nobody has a project here."),
+        ("/local/nothing", "There is no project local/nothing."),
+        ("/local/songs/runs/none", "The project songs has no run none."),
+        ("/local/songs/artifacts/model/none", "The project songs has no artifact none."),
+        (
+            "/local/songs/artifacts/model/model_export/v7",
+            "The artifact model_export has no version v7.",
+        ),
+        ("/static/none.css", "There is no file none.css."),
+    ],
+)
+def test_what_does_not_exist_is_named(
+    site: Server, browser: requests.Session, path: str, reason: str
+) -> None:
+    reply = browser.get(site.base_url + path, timeout=10)
+    assert reply.status_code == 404
+    assert reason in read(reply).text
+
+
+def test_without_a_cookie_there_is_only_the_way_to_sign_in(site: Server) -> None:
+    for path in ("/", "/local/songs", "/local/nothing"):
+        reply = requests.get(site.base_url + path, headers={"Accept": "text/html"}, timeout=10)
+        assert reply.status_code == 401
+        assert "python -m wandb_server open" in read(reply).text
+        assert "songs" not in reply.text
+        assert "WWW-Authenticate" not in reply.headers  # else the browser asks for a password
+
+
+def test_the_sign_in_page_has_its_style(site: Server) -> None:
+    reply = requests.get(f"{site.base_url}/static/style.css", timeout=10)
+    assert reply.headers["Content-Type"].startswith("text/css")
+
+
+def test_a_link_from_another_site_makes_the_page_load_itself_again(site: Server) -> None:
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}
+    reply = requests.get(site.base_url, headers=headers, timeout=10)
+    assert '<meta http-equiv="refresh" content="0">' in reply.text
+    headers["Sec-Fetch-Site"] = "same-origin"
+    assert "refresh" not in requests.get(site.base_url, headers=headers, timeout=10).text
+
+
+def test_a_sign_in_link_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
+    site: Server,
+) -> None:
+    reply = requests.get(site.sign_in_url("/local/songs"), allow_redirects=False, timeout=10)
+    assert (reply.status_code, reply.headers["Location"]) == (303, "/local/songs")
+    cookie = reply.headers["Set-Cookie"]
+    assert cookie.startswith(f"{SESSION_COOKIE}=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+
+
+def test_expired_forged_and_borrowed_tokens_do_not_sign_in(site: Server) -> None:
+    expired = Signer(site.api_key).sign(SIGN_IN, -1)
+    forged = Signer("0" * 64).sign(SIGN_IN, 600)
+    borrowed = Signer(site.api_key).sign("GET /download/x", 600)
+    for token in ("", "nonsense", expired, forged, borrowed):
+        address = f"{site.base_url}/signin"
+        reply = requests.get(address, params={"token": token}, timeout=10)
+        assert reply.status_code == 401
+        assert "Set-Cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "javascript:alert(1)"],
+)
+def test_signing_in_never_leads_to_another_site(site: Server, target: str) -> None:
+    reply = requests.get(site.sign_in_url(target), allow_redirects=False, timeout=10)
+    assert reply.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_100_000_000, "2.1 GB"), (5e15, "5000.0 TB")],
+)
+def test_sizes_are_readable(size: float, text: str) -> None:
+    assert formats.readable_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        ("2026-01-31T09:00:04.400000Z", "4 s"),
+        ("2026-01-31T09:02:05.000000Z", "2 min 5 s"),
+        ("2026-02-01T10:10:00.000000Z", "25 h 10 min"),
+        ("2026-01-31T08:59:59.000000Z", "0 s"),
+    ],
+)
+def test_durations_are_readable(end: str, text: str) -> None:
+    assert formats.duration("2026-01-31T09:00:00.000000Z", end) == text
+
+
+def test_nested_settings_become_dotted_names_and_media_stay_whole() -> None:
+    image = {"_type": "image-file", "path": "media/a.png"}
+    nested = {"forest": {"depth": 3, "none": {}}, "list": [1], "image": image}
+    assert list(formats.flatten(nested)) == [
+        ("forest.depth", 3),
+        ("forest.none", {}),
+        ("list", [1]),
+        ("image", image),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        (" 10%\r 55%\r100%\n", "100%"),
+        ("\x1b]8;;http://example.org\x07link\x1b]8;;\x07", "link"),
+        ("a\tb\x00", "a\tb"),
+    ],
+)
+def test_console_lines_lose_what_only_a_terminal_understands(line: str, text: str) -> None:
+    assert formats.plain_line(line) == text
