@@ -17,7 +17,8 @@ from wandb_server.errors import StorageError
 from wandb_server.migrations import migrate
 
 Row = TypeVar("Row")
-_BUSY_MILLISECONDS = 10_000
+# Only another program can hold the file locked; the SDK asks again after this.
+_BUSY_MILLISECONDS = 2_000
 
 
 class Database:

@@ -37,7 +37,7 @@ from wandb_server.schema import SCHEMA
 from wandb_server.unserved import explain
 from wandb_server.urls import Urls
 
-_RULES = [rule for rule in specified_rules if rule is not NoUnusedVariablesRule]
+RULES = [rule for rule in specified_rules if rule is not NoUnusedVariablesRule]
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ def _prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
         document = strip_document(SCHEMA, parse(text))
     except GraphQLSyntaxError as error:
         return (error,)
-    errors = validate(SCHEMA, document, _RULES)
+    errors = validate(SCHEMA, document, RULES)
     if not errors:
         return document
-    return tuple(explain(document)) or tuple(errors)
+    return tuple(explain(errors) or errors)
 
 
 def _raise_errors(result: ExecutionResult) -> None:

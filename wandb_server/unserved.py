@@ -1,18 +1,31 @@
 """Operations of the SDK that this server doesn't serve, and what they would be for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from graphql import DocumentNode, FieldNode, GraphQLError, OperationDefinitionNode
+from graphql import FieldNode, GraphQLError
 
 _LAUNCH = "launch queues and agents"
 _TEAMS = "teams, invitations and further users"
 _MEMBERS = "registry members and roles"
 _AUTOMATIONS = "automations and integrations"
 
-# The feature behind each field of Query and Mutation that is missing on purpose.
+_REGISTRIES = "a listing of registries"
+_SWEEPS = "sweeps"
+
+# The feature behind each field that is missing on purpose.
 UNSERVED = {
     "createCustomChart": "custom chart presets",
     "rewindRun": "rewinding a run",
+    "allViews": "reports",
+    "sweep": _SWEEPS,
+    "sweeps": _SWEEPS,
+    "upsertSweep": _SWEEPS,
+    "createAgent": _SWEEPS,
+    "agentHeartbeat": _SWEEPS,
+    "enqueueSweepRun": "sweeps that a scheduler of the client runs",
+    "runQueue": _LAUNCH,
+    "runQueues": _LAUNCH,
+    "defaultResourceConfig": _LAUNCH,
     "createRunQueue": _LAUNCH,
     "upsertRunQueue": _LAUNCH,
     "deleteRunQueues": _LAUNCH,
@@ -35,10 +48,21 @@ UNSERVED = {
     "users": _TEAMS,
     "generateApiKey": _TEAMS,
     "deleteApiKey": _TEAMS,
+    "members": _MEMBERS,
+    "teamMembers": _MEMBERS,
     "createProjectMembers": _MEMBERS,
     "deleteProjectMembers": _MEMBERS,
     "updateProjectMember": _MEMBERS,
     "updateProjectTeamMember": _MEMBERS,
+    "artifactMemberships": _REGISTRIES,
+    "artifactCollections": _REGISTRIES,
+    "advancedRegistryFeatures": _REGISTRIES,
+    "allowAllArtifactTypesInRegistry": _REGISTRIES,
+    "projects": _REGISTRIES,
+    "renameProject": _REGISTRIES,
+    "deleteModel": _REGISTRIES,
+    "triggers": _AUTOMATIONS,
+    "integrations": _AUTOMATIONS,
     "createFilterTrigger": _AUTOMATIONS,
     "updateFilterTrigger": _AUTOMATIONS,
     "deleteTrigger": _AUTOMATIONS,
@@ -46,14 +70,12 @@ UNSERVED = {
 }
 
 
-def explain(document: DocumentNode) -> Iterator[GraphQLError]:
-    """Name the features that a document asks for and that aren't here."""
-    for definition in document.definitions:
-        if not isinstance(definition, OperationDefinitionNode):
-            continue
-        for selection in definition.selection_set.selections:
-            name = selection.name.value if isinstance(selection, FieldNode) else ""
-            if name in UNSERVED:
-                yield GraphQLError(
-                    f"{name}: this local server doesn't have {UNSERVED[name]}", selection
-                )
+def explain(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
+    """Pick the errors that stand for a feature that isn't here, and name the feature."""
+    return [
+        GraphQLError(f"{node.name.value}: this local server doesn't have {feature}", node)
+        for error in errors
+        for node in error.nodes or ()
+        if isinstance(node, FieldNode)
+        if (feature := UNSERVED.get(node.name.value))
+    ]

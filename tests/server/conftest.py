@@ -164,9 +164,7 @@ def sdk_environment(base_url: str, home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def wandb(
-    live: LiveServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ModuleType]:
+def wandb(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The real SDK in this process, pointed at the live server."""
     home = tmp_path_factory.mktemp("sdk")
     with pytest.MonkeyPatch.context() as patch:

@@ -183,7 +183,7 @@ def test_what_is_not_there_or_not_allowed_is_named(
     assert not wandb.Api().artifact_exists(f"{project}/table:v1")
 
 
-def test_many_files_make_one_version(wandb: ModuleType, log: Callable[..., Any]) -> None:
+def test_many_files_make_one_version(log: Callable[..., Any]) -> None:
     version = log("many", {f"part/{number}.txt": str(number % 100) for number in range(500)})
     assert version.file_count == 500
     assert len(version.manifest.entries) == 500

@@ -32,7 +32,6 @@ def logged(wandb: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> str:
             run.log({"loss": 1 / (step + 1), "odd": float("nan"), "never": math.inf})
         run.log({"table": wandb.Table(columns=["a"], data=[[1], [2]])})
         run.log({"page": wandb.Html("<p>hi</p>"), "bins": wandb.Histogram([1, 2, 2])})
-        print("a line for the console")
         run.summary["best"] = 7
         run.save(str(folder / "notes.txt"), base_path=str(folder))
         return str(run.path)
@@ -62,9 +61,7 @@ def test_summary_and_history_read_back_with_nan_and_infinity(
     assert run.lastHistoryStep == 5
 
 
-def test_media_files_and_console_read_back(
-    wandb: ModuleType, logged: str, tmp_path: Path
-) -> None:
+def test_media_files_and_console_read_back(wandb: ModuleType, logged: str, tmp_path: Path) -> None:
     run = wandb.Api().run(logged)
     names = {file.name for file in run.files()}
     assert {"config.yaml", "wandb-summary.json", "requirements.txt", "notes.txt"} <= names
