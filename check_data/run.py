@@ -1,0 +1,197 @@
+"""Checks a table against the rules of its data set, and against the data in production."""
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import wandb
+from checks import CheckError, Inputs, Result, run_checks
+from report import count_outcomes, describe, make_rows, write_json, write_markdown
+from rules import DatasetError, read_dataset
+
+NO_REFERENCE = "nothing to compare with yet: no model is in production"
+
+logger = logging.getLogger(__name__)
+
+
+class ParameterError(Exception):
+    """A parameter has a value that it can't have."""
+
+
+class DataError(Exception):
+    """The table breaks a rule, or there is none."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the step: read the tables, check them, log the results.
+
+    Raises:
+        ParameterError: A parameter has a value that it can't have.
+        DatasetError: The data set's YAML file says something that it can't say.
+        DataError: A check failed, or there is no table to check.
+        CheckError: The checks themselves are broken.
+    """
+    parameters = parse(arguments)
+    dataset = read_dataset(parameters.dataset)
+    config = vars(parameters) | {"dataset": str(parameters.dataset)}
+    with open_run("check_data", config) as run:
+        sample, sample_artifact = read_table(run, parameters.sample_artifact)
+        reference, no_reference = read_reference(run, parameters, sample_artifact)
+        accept_drift = parameters.accept_drift == "true"
+        results = run_checks(
+            Inputs(sample, reference, no_reference, dataset, parameters.ks_alpha, accept_drift)
+        )
+        log_results(run, parameters, no_reference or parameters.reference_artifact, results)
+        raise_failures(results, parameters)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the parameters of the step, each one valid.
+
+    Raises:
+        ParameterError: One has a value that it can't have.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample_artifact", required=True, help="artifact to check")
+    parser.add_argument("--reference_artifact", default="", help="artifact to compare with")
+    parser.add_argument("--report_artifact", required=True, help="name of the report to log")
+    parser.add_argument("--dataset", type=Path, required=True, help="YAML of the data set")
+    parser.add_argument("--ks_alpha", type=float, default=0.05, help="family-wise error rate")
+    parser.add_argument("--accept_drift", default="false", help="true only reports a change")
+    parameters = parser.parse_args(arguments)
+    if not 0 < parameters.ks_alpha < 1:
+        raise ParameterError(
+            f"ks_alpha={parameters.ks_alpha} is no error rate: use a number between 0 and 1, "
+            "such as 0.05."
+        )
+    if parameters.accept_drift not in {"true", "false"}:
+        raise ParameterError(f"accept_drift={parameters.accept_drift!r} isn't true or false.")
+    check_artifact_name("report_artifact", parameters.report_artifact)
+    return parameters
+
+
+def read_reference(
+    run: wandb.Run, parameters: argparse.Namespace, sample: wandb.Artifact
+) -> tuple[pa.Table | None, str]:
+    """Return the table to compare with, or None and the reason why there is none."""
+    if not parameters.reference_artifact:
+        return None, NO_REFERENCE
+    table, artifact = read_table(run, parameters.reference_artifact)
+    if artifact.digest == sample.digest:
+        return None, (
+            f"nothing to compare: the reference {parameters.reference_artifact} holds the same "
+            "data as the sample"
+        )
+    return table, ""
+
+
+def log_results(
+    run: wandb.Run, parameters: argparse.Namespace, reference: str, results: list[Result]
+) -> None:
+    """Log the results as a table, counts, and an artifact; returns when they are stored."""
+    columns, rows = make_rows(results)
+    run.log({"checks": wandb.Table(columns=columns, data=rows)})
+    counts = count_outcomes(results)
+    run.summary.update({f"checks/{outcome}": number for outcome, number in counts.items()})
+    artifact = wandb.Artifact(parameters.report_artifact, type="check_report", metadata=counts)
+    pages = {"report.json": write_json, "report.md": write_markdown}
+    for name, write in pages.items():
+        with artifact.new_file(name, mode="w", encoding="utf-8") as file:
+            file.write(write(parameters.sample_artifact, reference, results))
+    # Also when equal content made no new version, this tells which one it is.
+    version = run.log_artifact(artifact).wait().version
+    run.summary[f"output/{parameters.report_artifact}"] = version
+    for result in results:
+        if result.outcome == "warned" or (result.outcome == "skipped" and not result.column):
+            logger.info("%s: %s", result.outcome.capitalize(), describe(result))
+    logger.info("Checks: %s", ", ".join(f"{number} {name}" for name, number in counts.items()))
+
+
+def raise_failures(results: list[Result], parameters: argparse.Namespace) -> None:
+    """Raise DataError with every failed check, if there is one."""
+    failed = [f"  {describe(result)}" for result in results if result.outcome == "failed"]
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(results)} checks of {parameters.sample_artifact} failed "
+            "(row 0 is the first row):\n"
+            + "\n".join(failed)
+            + f"\nMend the data, or the rules in {parameters.dataset}."
+        )
+
+
+def check_artifact_name(parameter: str, name: str) -> None:
+    """Ask the SDK, before work starts, whether an artifact may have this name.
+
+    Raises:
+        ParameterError: It may not.
+    """
+    try:
+        wandb.Artifact(name, type="check_report")
+    except ValueError as error:
+        raise ParameterError(f"{parameter}={name!r}: {error}") from error
+
+
+@contextmanager
+def open_run(step: str, config: dict[str, Any]) -> Iterator[wandb.Run]:
+    """Open the step's W&B run, which fails if the step does.
+
+    Unlike the run's own `with`, this prints no traceback of an error that is expected.
+
+    Raises:
+        ParameterError: W&B is switched off.
+    """
+    run = wandb.init(job_type=step, config=config)
+    try:
+        refuse_offline(run)
+        yield run
+    except BaseException as error:
+        run.summary["error"] = str(error)
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+def refuse_offline(run: wandb.Run) -> None:
+    """Raise ParameterError if W&B is switched off."""
+    if run.offline or run.disabled:
+        raise ParameterError(
+            "WANDB_MODE is offline or disabled, but steps pass tables on through W&B: "
+            "unset it, or set it to online."
+        )
+
+
+def read_table(run: wandb.Run, name: str) -> tuple[pa.Table, wandb.Artifact]:
+    """Return the table of an artifact that holds one Parquet file, and the artifact.
+
+    Raises:
+        DataError: There is no such artifact, or it holds no table.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            artifact = run.use_artifact(name)
+            with pq.ParquetFile(artifact.file(folder)) as file:
+                return file.read(), artifact
+    except wandb.errors.CommError as error:
+        raise DataError(
+            f"artifact {name!r} can't be had: {error}. Is it spelled as name:version, "
+            "and was it made in this project?"
+        ) from error
+    except (ValueError, pa.ArrowException) as error:
+        raise DataError(f"artifact {name!r} holds no table in one Parquet file: {error}") from error
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        main(sys.argv[1:])
+    except (ParameterError, DatasetError, DataError, CheckError, wandb.Error) as error:
+        sys.exit(f"check_data: {error}")
+    except KeyboardInterrupt:
+        sys.exit("check_data: stopped.")
