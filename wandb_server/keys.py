@@ -37,6 +37,22 @@ def load_or_create_key(folder: Path) -> str:
     return key
 
 
+def is_current(folder: Path, key: str) -> bool:
+    """Tell whether a key is still the one of a data folder.
+
+    Args:
+        folder: The data folder; it need not exist any more.
+        key: The key to compare.
+
+    Raises:
+        OSError: The file exists and can't be read.
+    """
+    try:
+        return (folder / paths.KEY).read_text(errors="replace").strip() == key
+    except FileNotFoundError:
+        return False
+
+
 def _create(path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -86,10 +86,10 @@ def is_taken(path: Path) -> bool:
 
 
 def identity(path: Path) -> str:
-    """Name a lock file by what stays the same when its folder is moved, and differs in a copy.
+    """Name a file by what stays the same when its folder is moved, and differs in a copy.
 
     Args:
-        path: The lock file.
+        path: The file.
 
     Returns:
         "<device>:<inode>"; empty if there is no such file.

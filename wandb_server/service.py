@@ -7,8 +7,6 @@ Files that a dead server left behind are never believed.
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from wandb_server import health, locks, paths
 from wandb_server.auth import Signer
 from wandb_server.health import Health
 from wandb_server.keys import load_or_create_key
+from wandb_server.launch import launch
 from wandb_server.server_error import ServerError
 from wandb_server.version import API_VERSION, VERSION
 
@@ -121,8 +120,7 @@ def running() -> Server | None:
     with paths.folder_errors(folder):
         if not locks.is_taken(folder / paths.SERVER_LOCK):
             return None
-    key = load_or_create_key(folder)
-    return _await_answer(folder, key)
+        return _await_answer(folder, load_or_create_key(folder))
 
 
 def stop() -> bool:
@@ -229,71 +227,36 @@ def _drop_outdated(server: Server | None) -> Server | None:
 
 
 def _start(folder: Path, key: str, port: int | None, idle_seconds: float) -> Server:
-    said = _launch(folder, port, idle_seconds)
-    server = find(folder, key)
-    if server is None and not locks.is_taken(folder / paths.SERVER_LOCK):
-        raise ServerError(said or f"the server ended at its start, see {folder / paths.LOG}")
-    return server or _await_answer(folder, key)
-
-
-def _launch(folder: Path, port: int | None, idle_seconds: float) -> str:
-    """Start a server process and return what it said until it was ready, or ended.
-
-    The process leaves this pipe for its log file when it is ready, so that its end is the
-    sign to go on, and so that its last words reach the caller even on a full disk.
-    """
-    command = [sys.executable, "-P", "-m", "wandb_server.process", str(folder)]
-    command += [str(port or 0), str(idle_seconds)]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=_server_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            timeout=_START_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ServerError(
-            f"the server for {folder} wasn't ready within {_START_SECONDS:.0f} seconds: "
-            f"{(error.output or b'it said nothing').decode(errors='replace').strip()}"
-        ) from error
-    return "\n".join(done.stdout.decode(errors="replace").strip().splitlines()[-20:])
-
-
-def _server_environment() -> dict[str, str]:
-    """Give the server this process's environment without what is meant for somebody else."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MLFLOW_", "WANDB_", "PYTHON"))
-    }
-    # The caller may have found this package by its working folder, and the server's
-    # dependencies by relative entries.
-    package = str(Path(__file__).absolute().parents[1])
-    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    kept["PYTHONPATH"] = os.pathsep.join([package, *map(os.path.abspath, others)])
-    return kept
-
-
-def _await_answer(folder: Path, key: str) -> Server:
-    """Wait for a server that holds the lock: it is starting, ending, or very busy."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    while True:
+        server = _await_answer(folder, key)
+        if server:
+            return server
+        said = launch(folder, port, idle_seconds, _START_SECONDS)
         server = find(folder, key)
         if server:
             return server
         if not locks.is_taken(folder / paths.SERVER_LOCK):
-            raise ServerError(f"the server for {folder} has just ended. Try again.")
+            raise ServerError(said or f"the server ended at its start, see {folder / paths.LOG}")
+
+
+def _await_answer(folder: Path, key: str) -> Server | None:
+    """Wait for a server that holds the lock: it is starting, ending, or very busy.
+
+    Returns None when nobody holds the lock, or no longer.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while locks.is_taken(folder / paths.SERVER_LOCK):
+        server = find(folder, key)
+        if server:
+            return server
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"a server holds the data folder {folder} but hasn't answered for "
+                f"{_START_SECONDS:.0f} seconds. Look into {folder / paths.LOG}, end that "
+                f"process (`fuser {folder / paths.SERVER_LOCK}` shows it) and try again."
+            )
         time.sleep(_PAUSE)
-    raise ServerError(
-        f"a server holds the data folder {folder} but hasn't answered for "
-        f"{_START_SECONDS:.0f} seconds. Look into {folder / paths.LOG}, end that process "
-        f"(`fuser {folder / paths.SERVER_LOCK}` shows it) and try again."
-    )
+    return None
 
 
 def _end(server: Server) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wandb_server import health, locks, paths
 from wandb_server.app import create_app
 from wandb_server.health import Health
+from wandb_server.keys import is_current
 from wandb_server.pages.routes import add_pages
 from wandb_server.service import GRACE_SECONDS
 from wandb_server.version import API_VERSION, VERSION
@@ -39,15 +40,16 @@ class WebServer(uvicorn.Server):
             OSError: The folder can't be read or written.
             StorageError: The same, for the database.
         """
-        self._lock = folder / paths.SERVER_LOCK
-        self._identity = locks.identity(self._lock)
+        self._folder = folder
+        self._key = key
+        self._identity = locks.identity(folder / paths.SERVER_LOCK)
         self._idle_seconds = idle_seconds
         self._when_ready = when_ready
         self._last_active = time.monotonic()
         self._requests_seen = 0
-        super().__init__(
-            _settings(_with_health(add_pages(create_app(folder, key)), key, self._identity))
-        )
+        self._about = Health(os.getpid(), VERSION, API_VERSION, time.time())
+        self._app = add_pages(create_app(folder, key))
+        super().__init__(_settings(self._answer))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve, and say so."""
@@ -68,13 +70,28 @@ class WebServer(uvicorn.Server):
         return time.monotonic() - self._last_active > self._idle_seconds
 
     def _is_orphan(self) -> bool:
-        """Tell whether the data folder was deleted: nobody could find this server again."""
-        return locks.identity(self._lock) != self._identity
+        """Tell whether the data folder or its key is gone: nobody could find this server again."""
+        moved = locks.identity(self._folder / paths.SERVER_LOCK) != self._identity
+        return moved or not is_current(self._folder, self._key)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer `/healthz` before the application, which would ask for the key."""
+        if scope["type"] == "http" and scope["path"] == health.PATH:
+            await self._answer_health(Request(scope))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _answer_health(self, request: Request) -> Response:
+        if self.should_exit:
+            return JSONResponse({"status": "ending"}, 503)  # so that no caller relies on it
+        nonce = request.query_params.get("nonce", "")
+        return JSONResponse(health.answer(self._about, self._key, self._identity, nonce))
 
 
 def _settings(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -87,18 +104,3 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
         timeout_keep_alive=120,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-
-
-def _with_health(app: ASGIApp, key: str, identity: str) -> ASGIApp:
-    """Answer `/healthz` before the application, which asks for the key."""
-    about = Health(os.getpid(), VERSION, API_VERSION, time.time())
-
-    async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == health.PATH:
-            nonce = Request(scope).query_params.get("nonce", "")
-            answer = JSONResponse(health.answer(about, key, identity, nonce))
-            await answer(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    return route

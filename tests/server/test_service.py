@@ -261,6 +261,28 @@ def test_a_server_ends_when_its_data_folder_is_deleted(server: Server) -> None:
     wait_until(lambda: not Path(f"/proc/{server.health.pid}").exists())
 
 
+def test_a_deleted_key_ends_the_server_and_the_next_one_has_a_new_key(server: Server) -> None:
+    (server.data_dir / paths.KEY).unlink()
+    successor = ensure_running()
+    assert successor.api_key != server.api_key
+    assert successor.health.pid != server.health.pid
+
+
+def test_a_caller_that_is_killed_while_it_starts_a_server_leaves_no_obstacle(
+    data_folder: Path,
+) -> None:
+    caller = start_python(SAY_SERVER)
+    wait_until(lambda: (data_folder / paths.START_LOCK).exists())
+    caller.kill()
+    caller.communicate(timeout=10)
+    assert ensure_running() == ensure_running()
+
+
+def test_a_server_that_is_just_ending_is_waited_for(server: Server) -> None:
+    os.kill(server.health.pid, signal.SIGTERM)
+    assert ensure_running().health.pid != server.health.pid
+
+
 def test_stop_lets_a_request_in_flight_end(server: Server) -> None:
     body = json.dumps({"query": "query Viewer { viewer { entity } }", "operationName": ""})
     login = b64encode(f"api:{server.api_key}".encode()).decode()
