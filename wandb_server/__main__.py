@@ -16,6 +16,7 @@ from wandb_server.server_error import ServerError
 from wandb_server.service import IDLE_VARIABLE, Server, ensure_running
 from wandb_server.version import VERSION
 
+INTERRUPTED = 130  # what shells expect after Ctrl-C
 NOT_RUNNING = 3  # exit code of `status`, as with services of the system
 
 _DESCRIPTION = f"""\
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; None takes the process's own.
 
     Returns:
-        Exit code: 0, 1 after an error, 3 when `status` finds no server.
+        Exit code: 0, 1 after an error, 3 when `status` finds no server, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServerError as error:
         print(f"wandb_server: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

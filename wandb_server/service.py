@@ -16,7 +16,6 @@ from wandb_server import health, locks, paths
 from wandb_server.auth import Signer
 from wandb_server.health import Health
 from wandb_server.keys import load_or_create_key
-from wandb_server.launch import launch
 from wandb_server.server_error import ServerError
 from wandb_server.version import API_VERSION, VERSION
 
@@ -227,6 +226,8 @@ def _drop_outdated(server: Server | None) -> Server | None:
 
 
 def _start(folder: Path, key: str, port: int | None, idle_seconds: float) -> Server:
+    from wandb_server.launch import launch  # who finds a server running never needs it
+
     while True:
         server = _await_answer(folder, key)
         if server:

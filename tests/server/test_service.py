@@ -326,6 +326,23 @@ def test_a_server_that_hangs_is_named_with_the_way_out(
         os.kill(server.health.pid, signal.SIGCONT)
 
 
+def test_the_log_stays_small_and_takes_what_is_printed(tmp_path: Path) -> None:
+    code = (
+        "import logging, pathlib, sys\n"
+        "from wandb_server import process\n"
+        "process._LOG_BYTES = 1000\n"
+        "logging.basicConfig(handlers=[process._BoundedLog(pathlib.Path(sys.argv[1]))])\n"
+        "for _ in range(100): logging.warning('x' * 50)\n"
+        "print('printed')\n"
+    )
+    log = tmp_path / "server.log"
+    subprocess.run([sys.executable, "-c", code, str(log)], cwd=ROOT, check=True, timeout=20)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert len(sizes) == 2
+    assert max(sizes) <= 1000 + len("printed\n")
+    assert log.read_text().endswith("printed\n")
+
+
 def copy_of_package(folder: Path, api_version: int = API_VERSION) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     package = shutil.copytree(ROOT / "wandb_server", folder / "wandb_server", ignore=ignored)
