@@ -1,6 +1,7 @@
 """The whole pipeline, as a person runs it: real environments, real MLflow, real W&B server."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -84,9 +85,20 @@ def metrics(folder: Path) -> dict[str, float]:
     return dict(found[0].data.metrics)
 
 
+def readme_commands() -> list[str]:
+    """Return the commands of the README's blocks, without comments, in their order."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    groups = [group for block in blocks for group in block.strip().split("\n\n")]
+    return ["\n".join(line for line in g.split("\n") if line[0] != "#") for g in groups]
+
+
+FIRST, TESTS, *NEXT = readme_commands()
+
+
 @pytest.fixture(scope="module")
 def first_run(clone: Path) -> "subprocess.CompletedProcess[str]":
-    return run(["mlflow", "run", ".", "--env-manager", "uv"], clone)
+    """The README's first command, as printed, in a fresh clone and an empty home."""
+    return run(["bash", "-c", FIRST], clone)
 
 
 def test_one_command_ends_with_a_model_in_production(
@@ -102,8 +114,22 @@ def test_one_command_ends_with_a_model_in_production(
         "model_export:v0",
     ]
     assert "roc_auc_ovo" in first_run.stdout
+    assert "model_export:v0 is now tagged prod" in first_run.stdout
     assert re.search(r"See it at http://127\.0\.0\.1:\d+/signin\?token=", first_run.stdout)
     assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    assert "mlflow run tests" in TESTS
+    assert "grep --max-count=1 'mlflow run tests' README.md" in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("command", NEXT)
+def test_what_the_readme_shows_next_works(command: str, clone: Path) -> None:
+    result = run(["bash", "-ec", f". .venv/bin/activate\n{command}"], clone)
+
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_without_a_terminal_the_output_is_plain_lines(
@@ -120,7 +146,7 @@ def test_lineage_leads_from_the_model_to_the_raw_data(api: wandb.Api) -> None:
         (artifact,) = [a for a in artifact.logged_by().used_artifacts() if a.name == name]
 
     assert artifact.logged_by().job_type == "download"
-    assert artifact.logged_by().used_artifacts()[:] == []
+    assert list(artifact.logged_by().used_artifacts()) == []
 
 
 @pytest.mark.usefixtures("first_run")
@@ -211,6 +237,32 @@ def test_a_release_runs_from_its_url_and_finds_the_history(
 
 
 @pytest.mark.usefixtures("first_run")
+def test_a_step_runs_from_the_repository_s_url(clone: Path, tmp_path: Path, server: Server) -> None:
+    result = run(
+        [
+            "mlflow",
+            "run",
+            "--env-manager",
+            "uv",
+            f"file://{clone}/.git#preprocess",
+            "-P",
+            "input_artifact=raw_data.parquet:v0",
+            "-P",
+            "target=genre",
+            "-P",
+            "output_artifact=preprocessed_data.parquet",
+        ],
+        tmp_path,
+        WANDB_BASE_URL=server.base_url,
+        WANDB_API_KEY=server.api_key,
+        WANDB_PROJECT="songs",
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Dropped 80 duplicate rows" in result.stderr
+
+
+@pytest.mark.usefixtures("first_run")
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_trials_of_a_sweep_each_train_their_own_model(
     launcher: str, clone: Path, api: wandb.Api
@@ -247,7 +299,8 @@ def test_options_arrive_through_mlflow_and_nothing_is_exported_when_asked(clone:
         "'main.experiment_name=a name [with] odd* \"characters\"' "
         "main.execute_steps='train_random_forest, evaluate' "
         "random_forest_pipeline.export_artifact=null "
-        "random_forest_pipeline.random_forest.n_estimators=5"
+        "random_forest_pipeline.random_forest.n_estimators=5" + " main.random_seed=42" * 400
+        # MLflow stores 6,000 characters of a parameter; all of them must arrive.
     )
 
     result = run(
@@ -337,6 +390,41 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
     assert twin.info.status == "FAILED"
     assert client.get_run(twin.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
     assert not list(found.logged_artifacts())
+
+
+def read_until(terminal: int, text: str, seen: str = "") -> str:
+    """Read from a terminal until a text was seen, or until its other end is closed if empty."""
+    deadline = time.monotonic() + 120
+    while not text or text not in seen:
+        assert time.monotonic() < deadline, seen
+        try:
+            seen += os.read(terminal, 4096).decode()
+        except OSError:  # the other end was closed
+            assert not text, seen
+            return seen
+    return seen
+
+
+@pytest.mark.usefixtures("first_run")
+def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(clone: Path, api: wandb.Api) -> None:
+    options = f"main.experiment_name=ctrl-c {' '.join(SLOW)}"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(clone)
+        command = ["mlflow", "run", ".", "--env-manager", "uv", "-P", f"hydra_options={options}"]
+        os.execvp("mlflow", command)
+    found = wait_for_run(api, "ctrl-c", "train_random_forest")
+    os.write(terminal, b"\x03")
+    seen = read_until(terminal, "")
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) != 0
+    assert "Stopped. What was running is marked as failed." in seen
+    assert api.run(f"local/songs/{found.id}").state == "failed"
+    twin = MlflowClient(f"sqlite:///{clone}/mlflow.db").get_run(found.id)
+    assert twin.info.status == "FAILED"
+    listed = run(["ps", "-eo", "args="], clone).stdout
+    assert not [line for line in listed.split("\n") if "run.py --train_artifact" in line]
 
 
 @pytest.mark.usefixtures("first_run")
