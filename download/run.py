@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -138,6 +139,8 @@ def verify(fetched: Fetched, target: Path, sha256: str) -> TableFile:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Being ended is like Ctrl-C: the half-fetched file goes, and the run ends as failed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(sys.argv[1:])
     except (ParameterError, DownloadError, wandb.Error) as error:

@@ -37,21 +37,31 @@ def load_step():
 
 
 @pytest.fixture(scope="session")
-def run_python():
+def step_environment():
+    """Return a function from a project to the variables of a step at the local server."""
+    server = ensure_running()
+
+    def make(project: str) -> dict[str, str]:
+        environment = os.environ | server.environment() | {"WANDB_PROJECT": project}
+        # The tests' own use of the SDK leaves the address of its service there.
+        environment.pop("WANDB_SERVICE", None)
+        return environment
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_python(step_environment):
     """Return a function that runs a Python command against the session's local server.
 
     run_python("project", "run.py", "--x=1", cwd=folder) gives the finished process.
     """
-    server = ensure_running()
 
     def run(project: str, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | server.environment() | {"WANDB_PROJECT": project}
-        # The tests' own use of the SDK leaves the address of its service there.
-        environment.pop("WANDB_SERVICE", None)
         return subprocess.run(
             [sys.executable, *command],
             cwd=cwd,
-            env=environment,
+            env=step_environment(project),
             capture_output=True,
             text=True,
             timeout=120,

@@ -4,10 +4,14 @@ import gzip
 import hashlib
 import io
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -383,6 +387,41 @@ def test_a_cut_download_leaves_a_failed_run_and_no_artifact(run_step, wandb_api)
     )
     assert "Traceback" not in done.stderr
     (run,) = wandb_api.runs("local/download-cut")
+    assert run.state == "failed"
+    assert not list(run.logged_artifacts())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_download_leaves_nothing_behind(
+    load_step, step_environment, wandb_api, tmp_path, sent
+):
+    asked, hung_up = threading.Event(), threading.Event()
+
+    def begin_and_wait(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(PARQUET)))
+        handler.end_headers()
+        handler.wfile.write(PARQUET[:50])
+        asked.set()
+        hung_up.wait(60)
+
+    project = f"download-{sent.name.lower()}"
+    with web_server(begin_and_wait) as (url, _):
+        process = subprocess.Popen(
+            [sys.executable, "run.py", f"--url={url}", "--output_artifact=raw.parquet"],
+            cwd=Path(load_step("download").run.__file__).parent,
+            env=step_environment(project) | {"TMPDIR": str(tmp_path)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert asked.wait(60)
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=60)
+        hung_up.set()
+    assert process.returncode == 1
+    assert errors.endswith("download: stopped.\n")
+    assert not [path for path in tmp_path.rglob("*") if path.name == "fetched"]
+    (run,) = wandb_api.runs(f"local/{project}")
     assert run.state == "failed"
     assert not list(run.logged_artifacts())
 
