@@ -52,8 +52,11 @@ class Pipeline:
     def _open(self, resources: ExitStack) -> None:
         main = self._config.main
         self._target = choose(main.wandb, os.environ)
-        if self._target.is_local:
-            os.environ["WANDB_ERROR_REPORTING"] = "false"
+        # This process asks W&B as well; it is told where by arguments, so that the next trial
+        # of a sweep finds the user's own choice of W&B.
+        for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
+            if name in self._target.variables:
+                os.environ[name] = self._target.variables[name]
         workers = resources.enter_context(ThreadPoolExecutor(2))
         is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
         tracking.quiet()

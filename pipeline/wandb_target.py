@@ -76,12 +76,8 @@ def _local(reason: str) -> WandbTarget:
         server = ensure_running()
     except ServerError as error:
         raise WandbError(f"The local W&B server can't be used: {error}") from error
-    variables = {
-        "WANDB_BASE_URL": server.base_url,
-        "WANDB_API_KEY": server.api_key,
-        "WANDB_ENTITY": "local",
-        # Nothing leaves the machine, and a server on this machine is soon back.
-        "WANDB_ERROR_REPORTING": "false",
+    variables = server.environment() | {
+        # A server on this machine is soon back.
         "WANDB__GRAPHQL_RETRY_WAIT_MAX_SECONDS": "1",
         "WANDB__FILE_STREAM_RETRY_WAIT_MAX_SECONDS": "1",
         "WANDB__FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "1",
