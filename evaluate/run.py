@@ -3,7 +3,6 @@
 import argparse
 import logging
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from scores import (
     tabulate_errors,
 )
 from sklearn.metrics import confusion_matrix
+from tracking import open_run, read_table, use_artifact
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +53,9 @@ def main(arguments: list[str]) -> None:
         "task": task,
         "target": target,
     }
-    with wandb.init(job_type="evaluate", config=settings) as run:
+    with open_run("evaluate", settings) as run:
         run.summary["promotion/promoted"] = False
-        artifact = run.use_artifact(parameters.model_artifact)
+        artifact = use_artifact(run, parameters.model_artifact)
         table = read_table(run, parameters.test_artifact)
         model = download_model(run, artifact)
         check_model(artifact, model, task, target)
@@ -110,12 +110,6 @@ def read_dataset(path: Path) -> tuple[str, str]:
             "regression, and which column to predict."
         )
     return task, target
-
-
-def read_table(run: wandb.Run, name: str) -> pd.DataFrame:
-    """Download an artifact that holds one Parquet file, and read it."""
-    with tempfile.TemporaryDirectory() as folder:
-        return pd.read_parquet(run.use_artifact(name).file(folder))
 
 
 def check_model(artifact: wandb.Artifact, model: Any, task: str, target: str) -> None:
@@ -196,3 +190,5 @@ if __name__ == "__main__":
         wandb.Error,
     ) as error:
         sys.exit(f"evaluate: {error}")
+    except KeyboardInterrupt:
+        sys.exit("evaluate: stopped.")

@@ -49,7 +49,7 @@ def export_model(pipeline: Pipeline, examples: pd.DataFrame, folder: Path) -> No
         serialization_format="skops",
         skops_trusted_types=TRUSTED_TYPES,
         signature=make_signature(pipeline, examples),
-        input_example=examples.astype(object).where(examples.notna(), None),
+        input_example=make_json_ready(examples),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
     )
     file = folder / "model.skops"
@@ -59,29 +59,30 @@ def export_model(pipeline: Pipeline, examples: pd.DataFrame, folder: Path) -> No
     model.save(str(folder / "MLmodel"))
 
 
-def make_signature(pipeline: Pipeline, examples: pd.DataFrame) -> Any:
-    """Make the signature: all input columns must be there, and each may hold nulls.
+def make_json_ready(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the same rows with None for every null, since JSON has no NaN."""
+    ready = rows.astype(object).where(rows.notna(), None)
+    # MLflow compares column names with numbers, of which pandas warns unless they are objects.
+    return ready.set_axis(rows.columns.astype(object), axis="columns")
 
-    Numbers are doubles, whole ones too: MLflow's integers can't be null.
+
+def make_signature(pipeline: Pipeline, examples: pd.DataFrame) -> Any:
+    """Make the signature: every input column must be there, and each may hold nulls.
+
+    Inputs are of any type, since the pipeline reads them itself. MLflow would check types before
+    it, and refuse whole numbers where it knows fractions, nulls where it knows whole numbers, and
+    a text column that is empty throughout: all in the first rows of many a CSV file.
 
     Args:
         pipeline: The fitted model.
         examples: Raw rows with the input columns.
     """
     from mlflow.models import ModelSignature, infer_signature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    numbers = {
-        column
-        for name, _, columns in pipeline["features"].transformers_
-        if name in ("numerical", "categorical_numbers")
-        for column in columns
-    }
-    inputs: list[Any] = [
-        ColSpec(DataType.double if name in numbers else DataType.string, name)
-        for name in examples.columns
-    ]
-    outputs = infer_signature(model_output=pipeline.predict(examples)).outputs
+    inputs: list[Any] = [ColSpec(AnyType(), name) for name in examples.columns]
+    predictions = pd.Series(pipeline.predict(examples))
+    outputs = infer_signature(model_output=predictions).outputs
     return ModelSignature(inputs=Schema(inputs), outputs=outputs)
 
 

@@ -36,7 +36,7 @@ def draw_confusion(labels: list[str], counts: Values) -> Values:
         Pixels of shape (height, width, 4), uint8.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 3 + 0.4 * len(labels)
+    side = min(3 + 0.4 * len(labels), 40)
     # No pyplot: it takes half a second to import and looks for a screen.
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted", ylabel="actual")

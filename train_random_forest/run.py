@@ -21,6 +21,7 @@ from settings import (
 )
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline
+from tracking import check_artifact_name, open_run, read_table
 
 EXAMPLES = 5
 
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> None:
         "target": dataset.target,
         "features": dataset.features,
     }
-    with wandb.init(job_type="train_random_forest", config=settings) as run:
+    with open_run("train_random_forest", settings) as run:
         table = read_table(run, parameters.train_artifact)
         training, validation = prepare(table, dataset, parameters)
         logger.info("Fitting on %d rows, validating on %d", len(training), len(validation))
@@ -92,13 +93,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         )
     if not 0 <= parameters.random_seed < 2**32:
         raise SettingsError(f"random_seed={parameters.random_seed} is outside [0, 2**32).")
+    if parameters.export_artifact:
+        check_artifact_name(parameters.export_artifact)
     return parameters
-
-
-def read_table(run: wandb.Run, name: str) -> pd.DataFrame:
-    """Download an artifact that holds one Parquet file, and read it."""
-    with tempfile.TemporaryDirectory() as folder:
-        return pd.read_parquet(run.use_artifact(name).file(folder))
 
 
 def prepare(
@@ -186,3 +183,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (SettingsError, DataError, MetricError, wandb.Error) as error:
         sys.exit(f"train_random_forest: {error}")
+    except KeyboardInterrupt:
+        sys.exit("train_random_forest: stopped.")

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 TASKS = ("classification", "regression")
+# The last three come along in the same part of config.yaml, and reach the step as parameters.
+MODEL_SETTINGS = ("random_forest", "tfidf", "validation_size", "stratify", "export_artifact")
 TFIDF_ARGUMENTS = ("max_features", "binary", "stop_words")
 
 
@@ -83,7 +85,7 @@ def read_model_config(path: Path, task: str) -> ModelConfig:
         SettingsError: A key isn't an argument; the message holds those that are close to it.
     """
     content = read_yaml(path)
-    check_names("model setting", content, ("random_forest", "tfidf"))
+    check_names("model setting", content, MODEL_SETTINGS)
     forest = dict(content.get("random_forest") or {})
     tfidf = dict(content.get("tfidf") or {})
     if task == "regression" and forest.pop("class_weight", None) is not None:
