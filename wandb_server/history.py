@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from wandb_server.lines import parse_object, read_steps
-from wandb_server.runs import Run
 
 Item = TypeVar("Item")
 
@@ -55,11 +54,6 @@ def _kind(value: object) -> str:
     if isinstance(value, list):
         return "list"
     return "nil" if value is None else "string"
-
-
-def last_step(run: Run) -> int:
-    """Give the highest step of a run's history; -1 when it has none."""
-    return int(json.loads(run.history_keys).get("lastStep", -1))
 
 
 def sample_rows(

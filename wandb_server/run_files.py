@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wandb_server import clock
-from wandb_server.database import fetch, fetch_one
+from wandb_server.database import fetch
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,6 @@ def put_file(
         " ON CONFLICT (run_id, name) DO UPDATE SET digest = excluded.digest,"
         " size = excluded.size, updated_at = excluded.updated_at",
         (run_id, name, digest, size, clock.now()),
-    )
-
-
-def find_file(connection: sqlite3.Connection, run_id: int, name: str) -> RunFile | None:
-    """Look up a file of a run by its name."""
-    return fetch_one(
-        connection, RunFile, "SELECT * FROM run_file WHERE run_id = ? AND name = ?", run_id, name
     )
 
 

@@ -63,15 +63,17 @@ def core(tmp_path: Path) -> Iterator[Core]:
 class LiveServer:
     """A server process that can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, source: Path = ROOT) -> None:
         self.folder = folder
         self.port = 0
-        self.start()
+        self.source = source
+        self.start(*options)
 
-    def start(self, *limit: str) -> None:
-        command = [sys.executable, str(RUNNER), str(self.folder), KEY, str(self.port), *limit]
+    def start(self, *options: str) -> None:
+        command = [sys.executable, str(RUNNER), str(self.folder), KEY, str(self.port), *options]
+        environment = os.environ | {"PYTHONPATH": str(self.source)}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+            command, stdout=subprocess.PIPE, cwd=self.folder.parent, env=environment
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -90,8 +92,8 @@ class LiveServer:
 
     def _reap(self) -> None:
         self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def request(
         self,

@@ -1,25 +1,82 @@
-"""Serves the application of one data folder until it is ended; prints its port first.
+"""Serves the application of one data folder until it is ended; prints its port first."""
 
-Arguments: data folder, API key, port (0 takes a free one), and optionally the largest size of
-a file in bytes, which makes writes fail as a full disk does.
-"""
-
+import argparse
+import json
 import resource
 import socket
 import sys
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wandb_server.app import create_app
 
-if __name__ == "__main__":
-    folder, key, port, *limit = sys.argv[1:]
-    app = create_app(Path(folder), key)
-    listener = socket.create_server(("127.0.0.1", int(port)))
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=120))
+
+class Lossy:
+    """Answers the first request of each kind by 503, although it was processed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._seen: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = b""
+
+        async def listen() -> Message:
+            nonlocal body
+            message = await receive()
+            body += message.get("body", b"")
+            return message
+
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, listen, keep)
+        kind = _kind(scope, body)
+        if kind not in self._seen and answer[0]["status"] == 200:
+            self._seen.add(kind)
+            answer = [
+                {"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"0")]},
+                {"type": "http.response.body", "body": b"lost"},
+            ]
+        for message in answer:
+            await send(message)
+
+
+def _kind(scope: Scope, body: bytes) -> str:
+    if scope["path"] != "/graphql":
+        return scope["method"] + "/".join(scope["path"].split("/")[:3])
+    fields = json.loads(body)
+    return str(fields.get("operationName") or fields["query"][:60])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("key")
+    parser.add_argument("port", type=int, help="0 takes a free one")
+    parser.add_argument(
+        "--largest-file", type=int, help="bytes; writes beyond fail, as on a full disk"
+    )
+    parser.add_argument("--lossy", action="store_true", help="lose the first answer of each kind")
+    options = parser.parse_args()
+    app: ASGIApp = create_app(options.folder, options.key)
+    listener = socket.create_server(("127.0.0.1", options.port))
+    if options.largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
+    config = uvicorn.Config(
+        Lossy(app) if options.lossy else app, log_level="warning", timeout_keep_alive=120
+    )
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    server.run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

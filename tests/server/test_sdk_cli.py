@@ -1,0 +1,81 @@
+"""The wandb command, and runs that were recorded offline."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.server.conftest import LiveServer, sdk_environment
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+OFFLINE = """
+import sys, wandb
+with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 1}) as run:
+    for value in range(3):
+        run.log({"value": value})
+    run.log({"table": wandb.Table(columns=["a"], data=[[1]])})
+    artifact = wandb.Artifact("made-offline", type="dataset")
+    with artifact.new_file("f.txt") as file:
+        file.write("offline")
+    run.log_artifact(artifact, aliases=["best"])
+"""
+
+
+@pytest.fixture
+def command(live: LiveServer, tmp_path: Path) -> Callable[..., str]:
+    """Run Python with arguments in a folder of its own; gives what it prints."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("WANDB")
+    } | sdk_environment(live.base_url, tmp_path)
+    del environment["WANDB_SILENT"]
+
+    def run(*arguments: str) -> str:
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    return run
+
+
+def test_artifacts_are_put_listed_and_fetched(
+    wandb: ModuleType, command: Callable[..., str], project: str, tmp_path: Path
+) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n")
+    name = f"{project}/table"
+    put = ("-m", "wandb", "artifact", "put", "table.csv", "--name", name, "--type", "dataset")
+    command(*put, "--alias", "prod")
+    listing = command("-m", "wandb", "artifact", "ls", f"local/{project}")
+    assert "table:v0" in listing
+    command("-m", "wandb", "artifact", "get", f"{name}:prod", "--root", "fetched")
+    assert (tmp_path / "fetched" / "table.csv").read_text() == "a,b\n"
+    assert len(wandb.Api().runs(f"local/{project}")) == 1
+
+
+def test_offline_runs_sync_with_their_artifacts_again_and_again(
+    wandb: ModuleType, command: Callable[..., str], project: str, tmp_path: Path
+) -> None:
+    command("-c", OFFLINE, project)
+    folder = next((tmp_path / "wandb_dir" / "wandb").glob("offline-run-*"))
+    for again in ([], ["--include-synced"]):
+        command("-m", "wandb", "sync", *again, str(folder))
+        run = wandb.Api().run(f"{project}/offline")
+        assert (run.state, run.config) == ("finished", {"a": 1})
+        values = [row["value"] for row in run.scan_history() if "value" in row]
+        assert values == [0, 1, 2]
+        artifact = wandb.Api().artifact(f"{project}/made-offline:best")
+        assert (artifact.version, artifact.logged_by().id) == ("v0", "offline")
+        (table,) = (item for item in run.logged_artifacts() if item.type == "run_table")
+        assert table.get("table").data == [[1]]
