@@ -165,3 +165,50 @@ def test_who_completes_what_another_run_left_is_its_maker(
     } } }"""
     artifact = ask(query)["project"]["artifact"]
     assert artifact == {"metadata": '{"new": 1}', "createdBy": {"name": "s"}}
+
+
+def _patch(core: Core, artifact_id: str, files: dict[str, bytes], *, upload: bool = True) -> None:
+    """Add files to a distributed version, as one of its writers does."""
+    query = """mutation ($a: ID!) { createArtifactManifest(
+        input: {artifactID: $a, name: "m", digest: "", type: PATCH}
+    ) { artifactManifest { id } } }"""
+    update = """mutation ($m: ID!, $d: String) { updateArtifactManifest(
+        input: {artifactManifestID: $m, digest: $d}
+    ) { artifactManifest { file { uploadUrl } } } }"""
+    part = core.data(query, a=artifact_id)["createArtifactManifest"]["artifactManifest"]
+    content = client.manifest(files)
+    answer = core.data(update, m=part["id"], d=client.md5(content))["updateArtifactManifest"]
+    assert answer["artifactManifest"]["file"]["uploadUrl"]
+    if upload:
+        for blob in (*files.values(), content):
+            core.blobs.write(blob)
+
+
+def test_the_parts_of_a_distributed_version_make_one(core: Core, ask: Callable[..., Any]) -> None:
+    ids = set()
+    for number in range(3):
+        files = {f"part-{number}": str(number).encode()}
+        artifact = client.create(ask, "p", files, clientID=f"c{number}", distributedID="group")
+        ids.add(artifact["id"])
+        _patch(core, artifact["id"], files)
+    (artifact_id,) = ids
+    assert client.commit(ask, artifact_id) == 0
+    query = (
+        "query ($a: ID!) { artifact(id: $a) { fileCount size files { edges { node { name } } } } }"
+    )
+    artifact = ask(query, a=artifact_id)["artifact"]
+    assert (artifact["fileCount"], artifact["size"]) == (3, 3)
+    names = [edge["node"]["name"] for edge in artifact["files"]["edges"]]
+    assert names == ["part-0", "part-1", "part-2"]
+
+
+def test_a_part_that_is_still_on_its_way_holds_the_commit(
+    core: Core, ask: Callable[..., Any]
+) -> None:
+    artifact = client.create(ask, "p", FILES, clientID="c0", distributedID="group")
+    _patch(core, artifact["id"], FILES)
+    _patch(core, artifact["id"], {"late": b"late"}, upload=False)
+    assert "wait for all writers" in core.error(client.COMMIT, a=artifact["id"])
+    for blob in (b"late", client.manifest({"late": b"late"})):
+        core.blobs.write(blob)
+    assert client.commit(ask, artifact["id"]) == 0

@@ -187,3 +187,38 @@ def test_many_files_make_one_version(log: Callable[..., Any]) -> None:
     version = log("many", {f"part/{number}.txt": str(number % 100) for number in range(500)})
     assert version.file_count == 500
     assert len(version.manifest.entries) == 500
+
+
+def test_an_incremental_version_keeps_the_files_of_its_base(
+    wandb: ModuleType, log: Callable[..., Any], project: str
+) -> None:
+    log("grown", {"old.txt": "old", "both.txt": "first"})
+    more = wandb.Artifact("grown", type="dataset", incremental=True)
+    for name in ("new.txt", "both.txt"):
+        with more.new_file(name) as file:
+            file.write("second")
+    with wandb.init(project=project, reinit="create_new") as run:
+        run.log_artifact(more).wait()
+    found = wandb.Api().artifact(f"{project}/grown:latest")
+    assert found.version == "v1"
+    root = Path(found.download(skip_cache=True))
+    assert (root / "old.txt").read_text() == "old"
+    assert (root / "both.txt").read_text() == (root / "new.txt").read_text() == "second"
+    found.verify(root=str(root))
+    assert found.digest == found.manifest.digest()
+
+
+def test_several_runs_make_one_distributed_version(wandb: ModuleType, project: str) -> None:
+    for number in range(3):
+        part = wandb.Artifact("joint", type="dataset")
+        with part.new_file(f"part-{number}") as file:
+            file.write(str(number))
+        with wandb.init(project=project, group="together") as run:
+            if number < 2:
+                run.upsert_artifact(part, distributed_id="together")
+            else:
+                run.finish_artifact(part, distributed_id="together").wait()
+    found = wandb.Api().artifact(f"{project}/joint:latest")
+    assert found.version == "v0"
+    assert set(found.manifest.entries) == {"part-0", "part-1", "part-2"}
+    found.verify(root=found.download(skip_cache=True))

@@ -10,13 +10,8 @@ from wandb_server.artifact.aliases import set_aliases, touch_collection
 from wandb_server.artifact.lookups import (
     get_artifact,
 )
-from wandb_server.artifact.manifests import (
-    Entry,
-    Manifest,
-    parse_entries,
-    read_manifest,
-    uploaded_manifest,
-)
+from wandb_server.artifact.manifests import Entry
+from wandb_server.artifact.merge import Assembly, assemble
 from wandb_server.artifact.records import (
     LATEST,
     Artifact,
@@ -43,11 +38,10 @@ def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_i
         return artifact
     if artifact.state == "DELETED":
         raise NotFoundError(f"artifact {artifact_id} was deleted")
-    manifest = uploaded_manifest(connection, blobs, artifact_id)
-    entries = list(parse_entries(read_manifest(blobs, manifest.digest)))
-    _check_present(blobs, entries)
-    _store_entries(connection, artifact_id, entries)
-    _publish(connection, artifact, manifest, entries)
+    parts = assemble(connection, blobs, artifact)
+    _check_present(blobs, parts.entries)
+    _store_entries(connection, artifact_id, parts.entries)
+    _publish(connection, artifact, parts)
     return get_artifact(connection, artifact_id)
 
 
@@ -90,19 +84,18 @@ def _store_entries(
     )
 
 
-def _publish(
-    connection: sqlite3.Connection, artifact: Artifact, manifest: Manifest, entries: list[Entry]
-) -> None:
+def _publish(connection: sqlite3.Connection, artifact: Artifact, parts: Assembly) -> None:
     version = add_member(connection, artifact.collection_id, artifact.id)
     connection.execute(
-        "UPDATE artifact SET state = 'COMMITTED', version_index = ?, size = ?, file_count = ?,"
-        " commit_hash = ?, manifest_digest = ?, updated_at = ? WHERE id = ?",
+        "UPDATE artifact SET state = 'COMMITTED', version_index = ?, digest = ?, size = ?,"
+        " file_count = ?, commit_hash = ?, manifest_digest = ?, updated_at = ? WHERE id = ?",
         (
             version,
-            sum(entry.size for entry in entries),
-            len(entries),
+            parts.digest,
+            sum(entry.size for entry in parts.entries),
+            len(parts.entries),
             secrets.token_hex(10),
-            manifest.digest,
+            parts.manifest_digest,
             clock.now(),
             artifact.id,
         ),

@@ -105,23 +105,6 @@ def list_manifests(connection: sqlite3.Connection, artifact_id: int) -> list[Man
     )
 
 
-def uploaded_manifest(
-    connection: sqlite3.Connection, blobs: BlobStore, artifact_id: int
-) -> Manifest:
-    """Find the complete manifest of a pending version.
-
-    Clients that log the same content at once share the version and announce a manifest each;
-    the first one that was uploaded serves, since equal digests mean equal files.
-
-    Raises:
-        ClientError: No manifest was uploaded.
-    """
-    for manifest in list_manifests(connection, artifact_id):
-        if manifest.type == FULL and manifest.digest and blobs.size(manifest.digest) is not None:
-            return manifest
-    raise ClientError("the manifest file wasn't uploaded: upload it, then commit")
-
-
 def read_manifest(blobs: BlobStore, digest: str) -> dict[str, Any]:
     """Read a manifest file.
 
