@@ -412,7 +412,7 @@ def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(clone: Path, api: wandb.Ap
     if pid == 0:
         os.chdir(clone)
         command = ["mlflow", "run", ".", "--env-manager", "uv", "-P", f"hydra_options={options}"]
-        os.execvp("mlflow", command)
+        os.execvp("mlflow", command)  # noqa: S606  # in the terminal that was forked
     found = wait_for_run(api, "ctrl-c", "train_random_forest")
     os.write(terminal, b"\x03")
     seen = read_until(terminal, "")
