@@ -1,0 +1,137 @@
+"""Measures the contestants in turn, the steps one by one, and the first run from nothing."""
+
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.contestants import OTHERS, OURS, Contestant, make_main
+from benchmarks.place import HERE, BenchmarkError, Place, call, isolate
+from benchmarks.recording import StepCall, read_calls, start_recording
+from benchmarks.report import TracedStep
+from benchmarks.timing import Measured, measure
+
+logger = logging.getLogger(__name__)
+
+
+def record_calls(place: Place, overrides: list[str]) -> list[StepCall]:
+    """Run the pipeline twice and return how it called its steps the second time.
+
+    The first run makes environments, compiled files, artifacts and a model in production; the
+    second one finds all that, as every later one does.
+    """
+    contestant = make_main(place, overrides)
+    run(place, contestant, {})
+    folder, variables = start_recording(place)
+    run(place, contestant, variables)
+    return read_calls(folder, place)
+
+
+def make_contestants(
+    place: Place, parts: list[str], overrides: list[str], calls: list[StepCall]
+) -> dict[str, Contestant]:
+    """Make those of the parts that run all the steps, warm."""
+    contestants = {part: OTHERS[part](place, calls) for part in parts if part in OTHERS}
+    contestants |= {part: OURS[part](place, overrides) for part in parts if part in OURS}
+    contestants = {part: contestants[part] for part in parts if part in contestants}
+    for part, contestant in contestants.items():
+        if part == "main":
+            continue  # record_calls has run it
+        logger.info("warming up: %s", contestant.label)
+        run(place, contestant, variables_of(contestant, calls))
+    return contestants
+
+
+def race(
+    place: Place, contestants: Mapping[str, Contestant], calls: list[StepCall], rounds: int
+) -> dict[str, list[float]]:
+    """Run the contestants in turn, round by round; return seconds by part."""
+    seconds: dict[str, list[float]] = {part: [] for part in contestants}
+    for number in range(1, rounds + 1):
+        for part, contestant in contestants.items():
+            measured = run(place, contestant, variables_of(contestant, calls))
+            seconds[part].append(measured.seconds)
+            logger.info("round %d: %6.2f s  %s", number, measured.seconds, contestant.label)
+    return seconds
+
+
+def variables_of(contestant: Contestant, calls: list[StepCall]) -> dict[str, str]:
+    """Return what main.py would add to the environment of its steps, if that is to be given."""
+    return calls[0].variables if contestant.gets_variables else {}
+
+
+def run(place: Place, contestant: Contestant, variables: Mapping[str, str]) -> Measured:
+    """Run a contestant once."""
+    return measure_in(
+        place,
+        contestant.command,
+        contestant.folder,
+        {**place.variables, **variables, **contestant.variables},
+    )
+
+
+def measure_in(
+    place: Place, command: list[str], folder: Path, variables: Mapping[str, str]
+) -> Measured:
+    """Run a command once, with an empty folder for W&B's files in passing."""
+    place.scratch.mkdir()
+    try:
+        return measure(command, folder, variables, place.folder / "output.log")
+    finally:
+        shutil.rmtree(place.scratch)
+
+
+def trace_steps(place: Place, calls: list[StepCall], rounds: int) -> dict[str, list[TracedStep]]:
+    """Run each step by itself, in turn, round by round, and see where its time goes."""
+    traced: dict[str, list[TracedStep]] = {step.step: [] for step in calls}
+    for number in range(1, rounds + 1):
+        for step in calls:
+            traced[step.step].append(trace_step(place, step))
+        logger.info("round %d: steps one by one", number)
+    return traced
+
+
+def trace_step(place: Place, step: StepCall) -> TracedStep:
+    """Run one step under trace_step.py."""
+    result = place.folder / "trace.json"
+    command = [step.python, str(HERE / "trace_step.py"), str(result), *step.arguments]
+    variables = {
+        **place.variables,
+        **step.variables,
+        "WANDB_JOB_TYPE": step.step,
+        "BENCHMARK_LAUNCHED": str(time.time()),
+    }
+    measured = measure_in(place, command, place.project / step.step, variables)
+    return TracedStep(measured, json.loads(result.read_text()))
+
+
+def first_run(place: Place) -> Measured:
+    """Run the README's first command in a fresh clone, with an empty home and empty caches."""
+    folder = place.folder / "first"
+    clone = folder / "clone"
+    call(["git", "clone", "--quiet", str(place.project), str(clone)], place.folder, os.environ)
+    command = find_command((clone / "README.md").read_text())
+    variables = isolate(os.environ, folder / "home", keep_caches=False)
+    logger.info("first run from nothing: %s", command)
+    try:
+        return measure(["bash", "-c", command], clone, variables, place.folder / "output.log")
+    finally:
+        python = clone / ".venv" / "bin" / "python"
+        if python.exists():
+            call([str(python), "-m", "wandb_server", "stop"], clone, variables)
+
+
+def find_command(readme: str) -> str:
+    """Return the first line of the README that installs and runs the pipeline.
+
+    Raises:
+        BenchmarkError: There is none.
+    """
+    found = re.search(r"^.*pip install.*mlflow run \. .*$", readme, re.MULTILINE)
+    if not found:
+        raise BenchmarkError("README.md has no line with pip install and mlflow run.")
+    return found.group()

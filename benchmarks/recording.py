@@ -1,0 +1,102 @@
+"""Takes down how main.py calls the steps, so that others can call them in just that way."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.place import BenchmarkError, Place
+
+# main.py starts each step by the bash that it finds on the path; this one keeps a copy of the
+# command, the W&B variables and the YAML parameters of each, and hands over to the real one.
+_BASH = """#!/bin/sh
+case "$2" in *"python run.py"*)
+    folder={folder}/$(basename "$PWD")
+    mkdir -p "$folder"
+    printf %s "$2" > "$folder/command"
+    env > "$folder/environment"
+    find "$WANDB_DIR" -maxdepth 1 -name "*.yaml" -exec cp {{}} "$folder" \\;
+esac
+exec {bash} "$@"
+"""
+STEPS = ("download", "preprocess", "check_data", "segregate", "train_random_forest", "evaluate")
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """How main.py called a step.
+
+    Attributes:
+        step: Name of the step and of its folder in the project.
+        python: Interpreter of its environment.
+        arguments: run.py and its arguments, with exact artifact versions.
+        variables: The W&B variables that all steps of all runs have in common.
+    """
+
+    step: str
+    python: str
+    arguments: list[str]
+    variables: dict[str, str]
+
+    def shell(self) -> str:
+        """Return a line of shell that calls the step, in a shell of its own."""
+        command = shlex.join([self.python, *self.arguments])
+        return f"(cd {shlex.quote(self.step)} && WANDB_JOB_TYPE={self.step} exec {command})"
+
+
+def start_recording(place: Place) -> tuple[Path, dict[str, str]]:
+    """Return a folder for recordings, and the variables under which main.py fills it."""
+    folder, shim = place.folder / "recorded", place.folder / "shim"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shim.mkdir(exist_ok=True)
+    bash = shutil.which("bash", path=place.variables["PATH"])
+    if bash is None:
+        raise BenchmarkError("bash, which starts the steps, is not on the PATH.")
+    (shim / "bash").write_text(_BASH.format(folder=shlex.quote(str(folder)), bash=bash))
+    (shim / "bash").chmod(0o755)
+    path = f"{shim}{os.pathsep}{place.variables['PATH']}"
+    return folder, {**place.variables, "PATH": path}
+
+
+def read_calls(folder: Path, place: Place) -> list[StepCall]:
+    """Return the recorded calls in the order of the pipeline.
+
+    Raises:
+        BenchmarkError: There are none.
+    """
+    calls = [read_call(folder / name, place) for name in STEPS if (folder / name).exists()]
+    if not calls:
+        raise BenchmarkError("main.py started no step in the way that was expected.")
+    return calls
+
+
+def read_call(folder: Path, place: Place) -> StepCall:
+    """Read one recorded call, with the paths of its YAML parameters led to their copies."""
+    environment = parse_environment((folder / "environment").read_text())
+    shared = select_variables(environment)
+    scratch = environment["WANDB_DIR"]
+    words = shlex.split((folder / "command").read_text().replace(scratch, str(folder)))
+    activate = next((word for word in words if word.endswith("/bin/activate")), None)
+    return StepCall(
+        folder.name,
+        str(Path(activate).with_name("python") if activate else place.python),
+        words[words.index("run.py") :],
+        {name: value.replace(scratch, str(place.scratch)) for name, value in shared.items()},
+    )
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Return the variables of `env`'s output; only those of one line are whole."""
+    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
+
+
+def select_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the W&B variables that all steps of all runs have in common.
+
+    WANDB_SERVICE is none of them: the SDK sets it in a process that has used W&B, for its children.
+    """
+    own = ("WANDB_RUN_ID", "WANDB_JOB_TYPE", "WANDB_SERVER_DIR", "WANDB_SERVICE")
+    return {k: v for k, v in environment.items() if k.startswith("WANDB_") and k not in own}
