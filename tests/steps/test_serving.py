@@ -3,6 +3,7 @@
 The commands and the request are those of docs/serving.md.
 """
 
+import ast
 import json
 import os
 import re
@@ -167,5 +168,5 @@ def test_a_dockerfile_is_written(folder, environment):
 
 
 def test_the_page_loads_by_the_list_that_the_step_exports_by(load_step):
-    trusted = re.search(r"^trusted = (\[.*\])$", PAGE, re.MULTILINE)[1]
-    assert json.loads(trusted) == load_step("train_random_forest").export.TRUSTED_TYPES
+    trusted = re.search(r"^trusted = (\[.*?\])$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    assert ast.literal_eval(trusted) == load_step("train_random_forest").export.TRUSTED_TYPES
