@@ -182,7 +182,45 @@ def m001_runs_and_artifacts(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_runs_and_artifacts,)
+def m002_sweeps(connection: sqlite3.Connection) -> None:
+    """Make the tables of sweeps, their agents, and the runs that agents were given."""
+    connection.execute(
+        """CREATE TABLE sweep (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        config TEXT NOT NULL,
+        state TEXT NOT NULL,
+        display_name TEXT,
+        description TEXT,
+        controller TEXT,
+        scheduler TEXT,
+        chosen INTEGER NOT NULL DEFAULT 0,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        UNIQUE (project_id, name))"""
+    )
+    connection.execute(
+        """CREATE TABLE agent (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        sweep_id INTEGER NOT NULL REFERENCES sweep ON DELETE CASCADE,
+        host TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        heartbeat_at TEXT NOT NULL)"""
+    )
+    connection.execute(
+        """CREATE TABLE agent_run (
+        agent_id INTEGER NOT NULL REFERENCES agent ON DELETE CASCADE,
+        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+        PRIMARY KEY (agent_id, run_id)) WITHOUT ROWID"""
+    )
+    connection.execute("CREATE INDEX run_sweep ON run (project_id, sweep_name)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_runs_and_artifacts,
+    m002_sweeps,
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from wandb_server.resolvers import (
     identity,
     run_mutations,
     runs,
+    sweeps,
     versions,
 )
 from wandb_server.resolvers.context import attach
@@ -23,6 +24,7 @@ from wandb_server.runs import Run
 _MODULES = (
     identity,
     runs,
+    sweeps,
     run_mutations,
     files,
     collections,

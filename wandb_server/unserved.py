@@ -10,18 +10,12 @@ _MEMBERS = "registry members and roles"
 _AUTOMATIONS = "automations and integrations"
 
 _REGISTRIES = "a listing of registries"
-_SWEEPS = "sweeps"
 
 # The feature behind each field that is missing on purpose.
 UNSERVED = {
     "createCustomChart": "custom chart presets",
     "rewindRun": "rewinding a run",
     "allViews": "reports",
-    "sweep": _SWEEPS,
-    "sweeps": _SWEEPS,
-    "upsertSweep": _SWEEPS,
-    "createAgent": _SWEEPS,
-    "agentHeartbeat": _SWEEPS,
     "enqueueSweepRun": "sweeps that a scheduler of the client runs",
     "runQueue": _LAUNCH,
     "runQueues": _LAUNCH,

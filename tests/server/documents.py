@@ -82,8 +82,8 @@ def _add(documents: dict[str, DocumentNode], where: str, text: str) -> None:
 
 
 def _variants(text: str) -> Iterator[str]:
+    text = text.replace("_PROJECT_QUERY_", "project { id name entity { id name } }")
     yield text
-    yield text.replace("_PROJECT_QUERY_", "project { id name entity { id name } }")
     braces = text.replace("{{", "{").replace("}}", "}")
     for template in (text, braces):
         spread = re.sub(r"\.\.\.\s*\0", "...RunFragment", template)

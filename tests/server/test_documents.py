@@ -27,10 +27,10 @@ UNSERVED = {
         r"ProjectViews|CreateCustomChart"
     ),
     "the client refuses to rewind without it": r"RewindRun",
+    "the server itself is the scheduler": r"EnqueueSweepRun",
     "registries are listed by a later version": (
         r"Registry(Versions|Collections)|\w+Regist(ry|ries)|FetchAdvancedRegistryFeatures"
     ),
-    "sweeps come in a later version": (r"\w*Sweep\w*|GetAgentRuns|CreateAgent|Heartbeat"),
 }
 
 

@@ -18,6 +18,8 @@ import sys, wandb
 with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 1}) as run:
     for value in range(3):
         run.log({"value": value})
+    print("a line for the console")
+    print("and one for errors", file=sys.stderr)
     run.log({"table": wandb.Table(columns=["a"], data=[[1]])})
     artifact = wandb.Artifact("made-offline", type="dataset")
     with artifact.new_file("f.txt") as file:
@@ -64,7 +66,7 @@ def test_artifacts_are_put_listed_and_fetched(
     assert len(wandb.Api().runs(f"local/{project}")) == 1
 
 
-def test_offline_runs_sync_with_their_artifacts_again_and_again(
+def test_offline_runs_sync_with_artifacts_and_console_again_and_again(
     wandb: ModuleType, command: Callable[..., str], project: str, tmp_path: Path
 ) -> None:
     command("-c", OFFLINE, project)
@@ -75,6 +77,9 @@ def test_offline_runs_sync_with_their_artifacts_again_and_again(
         assert (run.state, run.config) == ("finished", {"a": 1})
         values = [row["value"] for row in run.scan_history() if "value" in row]
         assert values == [0, 1, 2]
+        lines = [(line.content, line.level) for line in run.console_logs()]
+        assert lines == [("a line for the console", ""), ("and one for errors", "error")]
+        assert [line.number for line in run.console_logs(last=1)] == [1]
         artifact = wandb.Api().artifact(f"{project}/made-offline:best")
         assert (artifact.version, artifact.logged_by().id) == ("v0", "offline")
         (table,) = (item for item in run.logged_artifacts() if item.type == "run_table")

@@ -1,0 +1,170 @@
+"""Sweeps and agents, as clients read and drive them."""
+
+import json
+from typing import Any
+
+import yaml
+from graphql import GraphQLResolveInfo
+
+from wandb_server import ids
+from wandb_server.errors import ClientError, NotFoundError
+from wandb_server.lines import parse_object
+from wandb_server.projects import Project, ensure_project, find_project, get_project
+from wandb_server.resolvers.context import Resolvers, context
+from wandb_server.resolvers.paging import connect
+from wandb_server.sweeps.choose import expected_runs
+from wandb_server.sweeps.config import parse_config
+from wandb_server.sweeps.dispatch import commands_for
+from wandb_server.sweeps.store import (
+    Agent,
+    Sweep,
+    create_agent,
+    create_sweep,
+    find_sweep,
+    get_agent,
+    get_sweep,
+    list_agent_runs,
+    list_agents,
+    list_sweep_runs,
+    list_sweeps,
+    update_sweep,
+)
+
+Input = dict[str, Any]
+
+
+def _find(
+    project: Project,
+    info: GraphQLResolveInfo,
+    sweepName: str,  # noqa: N803  GraphQL's name
+) -> Sweep | None:
+    return find_sweep(context(info).connection, project.id, sweepName)
+
+
+def _list(
+    project: Project,
+    info: GraphQLResolveInfo,
+    first: int | None = None,
+    after: str | None = None,
+    **_filters: object,
+) -> dict[str, Any]:
+    sweeps = list_sweeps(context(info).connection, project.id)
+    return connect(sweeps, lambda sweep: sweep.id, first, after)
+
+
+def _runs(
+    sweep: Sweep,
+    info: GraphQLResolveInfo,
+    first: int | None = None,
+    after: str | None = None,
+) -> dict[str, Any]:
+    runs = list_sweep_runs(context(info).connection, sweep)
+    return connect(runs, lambda run: run.id, first, after)
+
+
+def _agents(sweep: Sweep, info: GraphQLResolveInfo) -> dict[str, Any]:
+    return connect(list_agents(context(info).connection, sweep.id), lambda agent: agent.id)
+
+
+def _agent(
+    sweep: Sweep,
+    info: GraphQLResolveInfo,
+    agentName: str,  # noqa: N803  GraphQL's name
+) -> Agent | None:
+    found = get_agent(context(info).connection, ids.decode("Agent", agentName))
+    return found if found.sweep_id == sweep.id else None
+
+
+def _agent_runs(
+    agent: Agent,
+    info: GraphQLResolveInfo,
+    first: int | None = None,
+    after: str | None = None,
+    **_ignored: object,
+) -> dict[str, Any]:
+    runs = list_agent_runs(context(info).connection, agent.id)
+    return connect(runs, lambda run: run.id, first, after)
+
+
+def _best_loss(sweep: Sweep, info: GraphQLResolveInfo) -> float | None:
+    """Give the best value of the sweep's metric among its runs; None before there is one."""
+    config = parse_config(sweep.config)
+    if config.metric is None:
+        return None
+    runs = list_sweep_runs(context(info).connection, sweep)
+    values = [parse_object(run.summary_metrics).get(config.metric) for run in runs]
+    numbers = [value for value in values if isinstance(value, (int, float)) and value == value]
+    return (max if config.maximize else min)(numbers, default=None)
+
+
+def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    connection = context(info).connection
+    if input.get("id"):
+        sweep = get_sweep(connection, ids.decode("Sweep", input["id"]))
+    elif input.get("config"):
+        project = ensure_project(connection, input.get("entityName"), input.get("projectName"))
+        sweep = create_sweep(connection, project.id, input["config"])
+    else:
+        raise ClientError("a sweep needs a config: send it, or the id of a sweep")
+    update_sweep(connection, sweep.id, input)
+    return {"sweep": get_sweep(connection, sweep.id), "configValidationWarnings": []}
+
+
+def _create_agent(
+    _root: object,
+    info: GraphQLResolveInfo,
+    input: Input,  # noqa: A002
+) -> dict[str, Any]:
+    connection = context(info).connection
+    project = find_project(connection, input.get("entityName"), input.get("projectName"))
+    sweep = None if project is None else find_sweep(connection, project.id, input["sweep"])
+    if sweep is None:
+        raise NotFoundError(f"there is no sweep {input['sweep']!r}")
+    return {"agent": create_agent(connection, sweep.id, input["host"])}
+
+
+def _heartbeat(
+    _root: object,
+    info: GraphQLResolveInfo,
+    input: Input,  # noqa: A002
+) -> dict[str, Any]:
+    connection = context(info).connection
+    agent = get_agent(connection, ids.decode("Agent", input["id"]))
+    states = parse_object(input.get("runState") or "{}")
+    working_on = [name for name, is_working in states.items() if is_working]
+    return {"agent": agent, "commands": json.dumps(commands_for(connection, agent, working_on))}
+
+
+RESOLVERS: Resolvers = {
+    "Project": {
+        "sweep": _find,
+        "sweeps": _list,
+        "totalSweeps": lambda project, info: len(list_sweeps(context(info).connection, project.id)),
+    },
+    "Sweep": {
+        "id": lambda sweep, _info: ids.encode("Sweep", sweep.id),
+        "project": lambda sweep, info: get_project(context(info).connection, sweep.project_id),
+        "method": lambda sweep, _info: yaml.safe_load(sweep.config).get("method"),
+        "heartbeatAt": lambda sweep, _info: sweep.updated_at,
+        "earlyStopJobRunning": lambda _sweep, _info: False,
+        "controllerRunName": lambda _sweep, _info: None,
+        "bestLoss": _best_loss,
+        "runCount": lambda sweep, info: len(list_sweep_runs(context(info).connection, sweep)),
+        "runCountExpected": lambda sweep, _info: expected_runs(parse_config(sweep.config)),
+        "runs": _runs,
+        "agent": _agent,
+        "agents": _agents,
+    },
+    "Agent": {
+        "id": lambda agent, _info: ids.encode("Agent", agent.id),
+        "name": lambda agent, _info: ids.encode("Agent", agent.id),
+        "state": lambda _agent, _info: "RUNNING",
+        "totalRuns": lambda agent, info: len(list_agent_runs(context(info).connection, agent.id)),
+        "runs": _agent_runs,
+    },
+    "Mutation": {
+        "upsertSweep": _upsert,
+        "createAgent": _create_agent,
+        "agentHeartbeat": _heartbeat,
+    },
+}

@@ -1,0 +1,1 @@
+"""Sweeps: the server chooses the parameters of the runs that agents start."""
