@@ -8,6 +8,8 @@ terminal reaches it and its children in no certain order. This one is registered
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,19 +125,33 @@ class StepBackend(AbstractBackend):
                 project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
             ),
         ]
-        process = subprocess.Popen(
-            ["bash", "-c", " && ".join(commands)],
-            cwd=folder,
-            # One id for both, so that either run leads to the other.
-            env={
-                **backend_config["environment"],
-                **get_run_env_vars(run_id, experiment_id),
-                "WANDB_RUN_ID": run_id,
-            },
-            start_new_session=True,
-        )
+        with listening_to_interrupts():
+            process = subprocess.Popen(
+                ["bash", "-c", " && ".join(commands)],
+                cwd=folder,
+                # One id for both, so that either run leads to the other.
+                env={
+                    **backend_config["environment"],
+                    **get_run_env_vars(run_id, experiment_id),
+                    "WANDB_RUN_ID": run_id,
+                },
+                start_new_session=True,
+            )
         self.started.append(StepProcess(run_id, process))
         return self.started[-1]
+
+
+@contextmanager
+def listening_to_interrupts() -> Iterator[None]:
+    """Let children hear SIGINT, which a shell's background jobs are started without.
+
+    A child inherits that a signal is ignored, and then nothing but a kill would stop a step.
+    """
+    previous = signal.getsignal(signal.SIGINT)
+    if previous == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 def register(backend: StepBackend) -> None:

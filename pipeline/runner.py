@@ -27,6 +27,12 @@ from pipeline.steps import Artifact, Deferred, Made, Step, StepResult, encode_pa
 from pipeline.wandb_target import choose
 
 ROOT = Path(__file__).resolve().parent.parent
+NOT_INHERITED = (
+    # Steps import a lot: without compiled files each import takes more than twice as long.
+    "PYTHONDONTWRITEBYTECODE",
+    # The helper process of this process's wandb; a step has one of its own, which ends with it.
+    "WANDB_SERVICE",
+)
 
 
 class Pipeline:
@@ -223,8 +229,7 @@ class Pipeline:
 
     def _variables(self, step: Step) -> dict[str, str]:
         """Return the environment variables of a step."""
-        # Steps import a lot: without compiled files each import takes more than twice as long.
-        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         folder = str(self._scratch)
         return {
             **inherited,
