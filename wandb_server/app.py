@@ -87,6 +87,7 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
         Route("/upload/blob/{digest}", transfers.upload_blob, methods=["PUT"]),
         Route("/upload/run/{run:int}/{name:path}", transfers.upload_run_file, methods=["PUT"]),
         Route("/download/{digest}/{name}", transfers.download),
+        Route("/download/{digest}/{name}", transfers.allow_own_pages, methods=["OPTIONS"]),
         Route(
             "/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{digest}/{name}",
             transfers.download_by_digest,

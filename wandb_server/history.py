@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from wandb_server.lines import parse_object, read_steps
@@ -28,9 +28,18 @@ def extend_keys(known: str, lines: Iterable[str], fallback_step: int) -> str:
         step = row.get("_step")
         step = step if isinstance(step, int) else fallback_step + index
         overview["lastStep"] = max(overview["lastStep"], step)
-        for key, value in row.items():
+        for key, value in _leaves("", row):
             _count(overview["keys"].setdefault(key, {"typeCounts": []}), value)
     return json.dumps(overview)
+
+
+def _leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Go through a row's values; one inside a dict is named `outer.inner`, media are values."""
+    for key, value in row.items():
+        if isinstance(value, dict) and value and "_type" not in value:
+            yield from _leaves(f"{prefix}{key}.", value)
+        else:
+            yield prefix + key, value
 
 
 def _count(entry: dict[str, Any], value: object) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from wandb_server import clock
 from wandb_server.database import fetch
@@ -43,7 +44,7 @@ def list_files(
     Args:
         connection: Open for reading.
         run_id: Row of the run.
-        names: Only these; none means all.
+        names: Only these, where `./a` is `a`; none means all.
         pattern: Only names that match this pattern of SQL's LIKE.
     """
     files = fetch(
@@ -53,7 +54,7 @@ def list_files(
         run_id,
         pattern or "%",
     )
-    wanted = set(names)
+    wanted = {str(PurePosixPath(name)) for name in names}
     return [file for file in files if not wanted or file.name in wanted]
 
 

@@ -57,6 +57,11 @@ class Transfers:
             return _forbidden()
         return self._send(request.path_params["digest"], request.path_params["name"])
 
+    async def allow_own_pages(self, request: Request) -> Response:
+        """Tell a browser that this server's own pages, and no others, may read downloads."""
+        origin = str(request.base_url).rstrip("/")
+        return Response(status_code=204, headers={"Access-Control-Allow-Origin": origin})
+
     async def download_by_digest(self, request: Request) -> Response:
         """Give a blob to a client with the key; the SDK asks so when `download` fails."""
         return self._send(request.path_params["digest"], request.path_params["name"])

@@ -51,6 +51,15 @@ def test_a_post_that_comes_twice_counts_once(started: Core) -> None:
     }
 
 
+def test_values_inside_a_dict_are_keys_of_their_own_and_media_are_not(started: Core) -> None:
+    _post(started, _history(0, {"inner": {"deep": 1.5}, "image": {"_type": "image-file"}}))
+    keys = _run(started, "historyKeys")["historyKeys"]["keys"]
+    assert set(keys) == {"_step", "v.inner.deep", "v.image"}
+    assert keys["v.image"]["typeCounts"] == [{"type": "image-file", "count": 1}]
+    sampled = 'sampledHistory(specs: ["{\\"keys\\": [\\"v.inner.deep\\"]}"])'
+    assert _run(started, sampled) == {"sampledHistory": [[{"v.inner.deep": 1.5}]]}
+
+
 def test_a_console_line_that_changes_replaces_itself(started: Core) -> None:
     for text in ("50%", "100%"):
         content = [f"2026-01-01T00:00:00.000001 {text}", "ERROR 2026-01-01T00:00:00.1 oh"]

@@ -65,7 +65,7 @@ def test_media_and_files_read_back(wandb: ModuleType, logged: str, tmp_path: Pat
     run = wandb.Api().run(logged)
     names = {file.name for file in run.files()}
     assert {"config.yaml", "wandb-summary.json", "requirements.txt", "notes.txt"} <= names
-    with run.file("notes.txt").download(str(tmp_path)) as file:
+    with run.file("./notes.txt").download(str(tmp_path)) as file:
         assert file.read() == "kept"
     html = [file.name for file in run.files(pattern="media/html/%")]
     assert len(html) == 1

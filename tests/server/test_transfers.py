@@ -54,6 +54,13 @@ def test_ranges_are_served(live: LiveServer) -> None:
     assert headers["content-range"] == f"bytes 5-9/{len(content)}"
 
 
+def test_browsers_are_told_to_keep_other_sites_out(live: LiveServer) -> None:
+    path = _urls(live).download(_md5(b"x"), "f")
+    asking = {"Origin": "http://evil.example", "Access-Control-Request-Method": "GET"}
+    status, headers, _ = live.request("OPTIONS", path, headers=asking, key=None)
+    assert (status, headers["access-control-allow-origin"]) == (204, live.base_url)
+
+
 def test_other_bytes_than_announced_are_refused(live: LiveServer) -> None:
     digest = _md5(b"announced")
     status, _, answer = live.request("PUT", _urls(live).upload_blob(digest), b"other", key=None)
