@@ -1,0 +1,56 @@
+"""Parameters reach a step as the texts that its MLproject takes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.config import Features, Promote, Tfidf
+from pipeline.steps import Artifact, Made, Step, encode_parameters
+
+RAW = Artifact("raw_data.parquet", "download", "raw_data.parquet:v3")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a b, [c]", "a b, [c]"),
+        (0, "0"),
+        (0.3, "0.3"),
+        (True, "true"),
+        (Promote.if_better, "if_better"),
+        (["roc_auc_ovo", "accuracy"], "roc_auc_ovo,accuracy"),
+        ({"accuracy": 0.7, "f1_macro": 0.5}, "accuracy=0.7,f1_macro=0.5"),
+        (RAW, "raw_data.parquet:v3"),
+        (Made("clean.parquet"), "clean.parquet"),
+        (lambda: "found:v1", "found:v1"),
+    ],
+)
+def test_a_value_becomes_a_text(value: Any, text: str, tmp_path: Path) -> None:
+    assert encode_parameters(Step("x", {"name": value}, ()), tmp_path) == {"name": text}
+
+
+@pytest.mark.parametrize("value", [None, Made(None), lambda: None])
+def test_what_is_not_set_is_left_to_the_project_s_default(value: Any, tmp_path: Path) -> None:
+    assert encode_parameters(Step("x", {"name": value}, ()), tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (Features(["a"], [], ["ü"]), {"numerical": ["a"], "categorical": [], "text": ["ü"]}),
+        (
+            {"tfidf": Tfidf(max_features=3, binary=True, stop_words=None)},
+            {"tfidf": {"max_features": 3, "binary": True, "stop_words": None}},
+        ),
+    ],
+)
+def test_a_structure_becomes_a_yaml_file(value: Any, content: Any, tmp_path: Path) -> None:
+    encoded = encode_parameters(Step("x", {"settings": value}, ()), tmp_path)
+
+    assert yaml.safe_load(Path(encoded["settings"]).read_text()) == content
+
+
+def test_a_step_s_inputs_are_the_artifacts_among_its_parameters() -> None:
+    assert Step("x", {"a": RAW, "b": Made("c"), "d": 1}, ()).inputs == [RAW]
