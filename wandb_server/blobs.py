@@ -69,12 +69,18 @@ class BlobStore:
         except FileNotFoundError as error:
             raise StorageError(f"{self.path(digest)}: the file is missing") from error
 
-    def write(self, content: bytes) -> str:
-        """Store bytes that the server made itself and return their digest."""
+    def write(self, content: bytes, announced: str | None = None) -> str:
+        """Store bytes that are in memory, and return their digest.
+
+        Raises:
+            DigestMismatchError: They have another digest than `announced`; nothing is stored.
+            OSError: The disk is full or can't be written; nothing is stored.
+        """
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        _check(digest, announced)
         with self._temporary() as file:
             try:
                 file.write(content)
-                digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
                 self._publish(file, digest)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
@@ -95,10 +101,21 @@ class BlobStore:
             DigestMismatchError: The content has another digest; nothing is stored.
             OSError: The disk is full or can't be written; nothing is stored.
         """
+        head = bytearray()
+        async for chunk in chunks:
+            head += chunk
+            if len(head) >= _BUFFER:
+                return await self._stream(head, chunks, announced)
+        # Most files are small: those take one turn of the thread pool.
+        return await run_in_threadpool(self.write, bytes(head), announced), len(head)
+
+    async def _stream(
+        self, head: bytearray, rest: AsyncIterator[bytes], announced: str | None
+    ) -> tuple[str, int]:
         hasher = hashlib.md5(usedforsecurity=False)
         file = await run_in_threadpool(self._temporary)
         try:
-            size = await _copy(chunks, file, hasher)
+            size = await _copy(head, rest, file, hasher)
             digest = hasher.hexdigest()
             _check(digest, announced)
             await run_in_threadpool(self._publish, file, digest)
@@ -150,17 +167,18 @@ def base64_digest(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, hasher: "hashlib._Hash") -> int:
-    """Write chunks through a buffer, so that the thread pool is asked once a megabyte."""
-    size = 0
-    buffer = bytearray()
+async def _copy(
+    buffer: bytearray, rest: AsyncIterator[bytes], file: BinaryIO, hasher: "hashlib._Hash"
+) -> int:
+    """Write a buffer and what follows, a megabyte a turn of the thread pool."""
+    size = len(buffer)
 
     def flush() -> None:
         hasher.update(buffer)
         file.write(buffer)
         buffer.clear()
 
-    async for chunk in chunks:
+    async for chunk in rest:
         size += len(chunk)
         buffer += chunk
         if len(buffer) >= _BUFFER:
