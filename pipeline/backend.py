@@ -8,8 +8,6 @@ terminal reaches it and its children in no certain order. This one is registered
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from mlflow.projects.utils import (
 )
 
 from pipeline.environments import activation
+from pipeline.signals import STOP_SIGNALS, listening_to_interrupts
 
 NAME = "step"
 # Seconds that an interrupted step has to end its W&B run before it is killed.
@@ -81,9 +80,6 @@ class StepProcess(SubmittedRun):
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return  # nobody of the group is left
-
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -139,19 +135,6 @@ class StepBackend(AbstractBackend):
             )
         self.started.append(StepProcess(run_id, process))
         return self.started[-1]
-
-
-@contextmanager
-def listening_to_interrupts() -> Iterator[None]:
-    """Let children hear SIGINT, which a shell's background jobs are started without.
-
-    A child inherits that a signal is ignored, and then nothing but a kill would stop a step.
-    """
-    previous = signal.getsignal(signal.SIGINT)
-    if previous == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 def register(backend: StepBackend) -> None:

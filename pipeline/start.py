@@ -1,7 +1,6 @@
 """The start of main.py as a program: arguments, signals, telemetry, exit code."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from pipeline.config import register_schema
 from pipeline.errors import PipelineError
 from pipeline.overrides import expand_arguments
+from pipeline.signals import stop_on_signals
 
 
 def run_main(task: Callable[[], Any]) -> int:
@@ -22,8 +22,7 @@ def run_main(task: Callable[[], Any]) -> int:
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     register_schema()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    stop_on_signals()
     try:
         sys.argv[1:] = expand_arguments(sys.argv[1:])
         task()

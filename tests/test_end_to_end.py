@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -456,6 +457,35 @@ def test_a_step_killed_from_outside_is_told_as_killed(clone: Path, api: wandb.Ap
     assert "The step 'train_random_forest' failed (killed by signal 9)" in errors
     assert MlflowClient(f"sqlite:///{clone}/mlflow.db").get_run(found.id).info.status == "FAILED"
     assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_table_of_one_s_own_needs_one_yaml_as_the_docs_show_it(
+    clone: Path, tmp_path: Path, api: wandb.Api
+) -> None:
+    page = (ROOT / "docs/your-own-data.md").read_text()
+    table = tmp_path / "houses.csv"
+    settings = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
+    (clone / "dataset/houses.yaml").write_text(settings.replace("/data/houses.csv", str(table)))
+    random = Random(0)
+    lines = ["price,area,rooms,heating,description"]
+    for _ in range(200):
+        area = random.uniform(30, 300)
+        words = random.choice(["near the sea", "with a garden", ""])
+        price = 1000 * area + random.gauss(0, 1000) + 50_000 * ("sea" in words)
+        heating = random.choice(["gas", "oil", "none"])
+        lines.append(f"{price:.2f},{area:.1f},{random.randint(1, 8)},{heating},{words}")
+    table.write_text("\n".join(lines))
+    command = next(
+        block for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "r2" in block
+    )
+
+    result = run(["bash", "-ec", f". .venv/bin/activate\n{command}"], clone)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    model = api.artifact("houses/model_export:prod")
+    assert model.metadata["task"] == "regression"
+    assert model.metadata["metrics"]["val/r2"] > 0.8
 
 
 @pytest.mark.usefixtures("first_run")
