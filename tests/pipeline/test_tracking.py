@@ -21,7 +21,8 @@ print(experiment, tracking.open_run(experiment, "trial", os.environ, is_trial=Fa
 """
 
 
-def test_pipelines_that_start_at_once_on_an_empty_store_share_it(store: str) -> None:
+def test_pipelines_that_start_at_once_on_an_empty_store_share_it(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/empty.db"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN, store],
