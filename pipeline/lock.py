@@ -90,6 +90,8 @@ def _resolve(requirements: list[str], python: str, constraints: Path) -> str:
     """Return pins for all that the requirements bring, on every platform."""
     command = [
         *("uv", "pip", "compile", "-", "--universal", "--python-version", python),
+        # One version of a package for all newer Pythons too, instead of one for each.
+        *("--fork-strategy", "fewest"),
         *("--constraints", str(constraints), "--no-header", "--no-annotate", "--quiet"),
     ]
     result = subprocess.run(
