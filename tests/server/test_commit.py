@@ -50,6 +50,13 @@ def test_a_version_is_not_seen_before_its_commit(core: Core, ask: Callable[..., 
     assert client.versions(ask, "p") == {"v0": ["latest", "best"]}
 
 
+def test_a_storage_region_elsewhere_is_refused(core: Core, ask: Callable[..., Any]) -> None:
+    fields = {"entityName": "local", "projectName": "p", "artifactTypeName": "t", "digest": "d"}
+    fields |= {"artifactCollectionName": "c", "storageRegion": "moon"}
+    assert "'moon'" in core.error(client.CREATE, i=fields)
+    assert ask(client.CREATE, i={**fields, "storageRegion": "default"})["createArtifact"]
+
+
 def test_a_commit_without_the_manifest_is_refused(core: Core, ask: Callable[..., Any]) -> None:
     artifact = client.create(ask, "p", FILES)
     client.announce(ask, artifact["id"], client.manifest(FILES))

@@ -138,7 +138,9 @@ def test_collections_are_listed_renamed_retyped_and_deleted(
     log("table", {"table": "two"})
     path = f"local/{project}/table"
     assert [item.name for item in wandb.Api().artifact_types(f"local/{project}")] == ["dataset"]
-    assert [item.version for item in wandb.Api().artifacts("dataset", path)] == ["v1", "v0"]
+    for order, expected in ((None, ["v1", "v0"]), ("+version_index", ["v0", "v1"])):
+        found = wandb.Api().artifacts("dataset", path, order=order)
+        assert [item.version for item in found] == expected
     collection = wandb.Api().artifact_collection("dataset", path)
     assert sorted(collection.aliases) == ["first", "latest"]
     collection.name, collection.description, collection.tags = "renamed", "text", ["kept"]

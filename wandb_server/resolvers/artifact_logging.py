@@ -32,6 +32,8 @@ Input = dict[str, Any]
 
 def _create(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
     scope = context(info)
+    if input.get("storageRegion") not in {None, "", "default"}:
+        raise ClientError(f"storage region {input['storageRegion']!r}: this server has only one")
     project = ensure_project(scope.connection, input["entityName"], input["projectName"])
     run = find_named_run(scope, input) if input.get("runName") else None
     new = NewArtifact(

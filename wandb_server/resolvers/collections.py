@@ -71,10 +71,14 @@ def _versions(
     info: GraphQLResolveInfo,
     first: int | None = None,
     after: str | None = None,
+    order: str | None = None,
     **_ignored: object,
 ) -> dict[str, Any]:
     connection = context(info).connection
     found = list_versions(connection, collection.id)
+    # Versions can be ordered by number or by time, which is the same order.
+    if order and not order.startswith("-"):
+        found.reverse()
     page = connect(found, row_id, first, after)
     for edge in page["edges"]:
         member = edge["node"]

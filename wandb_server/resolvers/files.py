@@ -42,7 +42,7 @@ def _stored(context: Context, name: str, digest: str, size: int, updated_at: str
         "url": address,
         "directUrl": address,
         "sizeBytes": size,
-        "storagePath": digest,
+        "storagePath": f"wandb_artifacts/{digest}",
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
         "updatedAt": updated_at,
         "digest": base64_digest(digest),
