@@ -6,7 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 from pipeline.config import validate
-from pipeline.runner import Pipeline
+from pipeline.runner import Pipeline, absolute_source
 from pipeline.start import run_main
 from pipeline.steps import Made
 
@@ -27,7 +27,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
     with Pipeline(config) as pipeline:
         (raw,) = pipeline.step(
             "download",
-            url=pipeline.source_of(data.url),
+            url=absolute_source(data.url),
             sha256=data.sha256,
             timeout=config.download.timeout,
             retries=config.download.retries,

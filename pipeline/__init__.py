@@ -1,1 +1,7 @@
 """What main.py stands on: typed config, choice of W&B, step runner and summary."""
+
+import os
+
+# MLflow reads this when it is imported, so no later place would do. Whoever wants its telemetry
+# sets the variable to false.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

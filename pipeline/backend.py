@@ -63,6 +63,8 @@ class StepProcess(SubmittedRun):
         A second Ctrl-C while the step is ending is ignored: it would cut short what marks the
         W&B run as failed.
         """
+        if self.process.returncode is not None:
+            return
         ignored = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
         # Only the step itself: its helpers, wandb-core among them, end when it does.
         self.process.send_signal(signal.SIGINT)

@@ -1,14 +1,12 @@
-"""Types, ranges and allowed values of the config; Hydra checks the types, `validate` the rest."""
+"""Ranges and allowed values of the config: what its types can't say."""
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
+from pipeline.schema import Config, Dataset
 
 STEPS = (
     "download",
@@ -18,204 +16,6 @@ STEPS = (
     "train_random_forest",
     "evaluate",
 )
-
-
-class EnvManager(StrEnum):
-    """Who makes the steps' environments; auto takes what `mlflow run` was started with."""
-
-    auto = "auto"
-    uv = "uv"
-    conda = "conda"
-    virtualenv = "virtualenv"
-    local = "local"
-
-
-class Wandb(StrEnum):
-    """Which W&B keeps the runs; auto takes the user's account if there is one."""
-
-    auto = "auto"
-    online = "online"
-    local = "local"
-
-
-class Task(StrEnum):
-    """What the model predicts."""
-
-    classification = "classification"
-    regression = "regression"
-
-
-class ColumnType(StrEnum):
-    """Type of a column's values."""
-
-    float = "float"
-    integer = "integer"
-    string = "string"
-    boolean = "boolean"
-
-
-class Promote(StrEnum):
-    """When evaluate moves the production alias."""
-
-    if_better = "if_better"
-    always = "always"
-    never = "never"
-
-
-@dataclass
-class Main:
-    """Settings of the pipeline as a whole."""
-
-    project_name: str = MISSING
-    experiment_name: str = MISSING
-    execute_steps: Any = MISSING
-    random_seed: int = MISSING
-    env_manager: EnvManager = MISSING
-    wandb: Wandb = MISSING
-
-
-@dataclass
-class Artifacts:
-    """Names of the artifacts that pass between the steps."""
-
-    raw_data: str = MISSING
-    clean_data: str = MISSING
-    check_report: str = MISSING
-    train_data: str = MISSING
-    test_data: str = MISSING
-
-
-@dataclass
-class Features:
-    """Columns that the model sees, by how they are encoded."""
-
-    numerical: list[str] = field(default_factory=list)
-    categorical: list[str] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-
-
-@dataclass
-class ColumnRule:
-    """What every row must hold in one column."""
-
-    type: ColumnType = MISSING
-    minimum: float | None = None
-    maximum: float | None = None
-    allowed: list[Any] | None = None
-    max_null_fraction: float = 0.0
-
-
-@dataclass
-class Dataset:
-    """One file of dataset/."""
-
-    url: str = MISSING
-    sha256: str | None = None
-    task: Task = MISSING
-    target: str = MISSING
-    features: Features = field(default_factory=Features)
-    minimum_rows: int = 1
-    columns: dict[str, ColumnRule] = field(default_factory=dict)
-
-
-@dataclass
-class Download:
-    """Settings of the step download."""
-
-    timeout: float = MISSING
-    retries: int = MISSING
-
-
-@dataclass
-class CheckData:
-    """Settings of the step check_data."""
-
-    ks_alpha: float = MISSING
-    reference_artifact: str | None = MISSING
-    accept_drift: bool = MISSING
-
-
-@dataclass
-class Segregate:
-    """Settings of the step segregate."""
-
-    test_size: float = MISSING
-    stratify: str | None = MISSING
-
-
-@dataclass
-class Tfidf:
-    """Arguments of TfidfVectorizer."""
-
-    max_features: int | None = MISSING
-    binary: bool = MISSING
-    stop_words: str | None = MISSING
-
-
-@dataclass
-class RandomForest:
-    """Arguments of RandomForestClassifier and RandomForestRegressor."""
-
-    n_estimators: int = MISSING
-    criterion: str = MISSING
-    max_depth: int | None = MISSING
-    min_samples_split: int | float = MISSING
-    min_samples_leaf: int | float = MISSING
-    min_weight_fraction_leaf: float = MISSING
-    max_features: str | int | float | None = MISSING
-    max_leaf_nodes: int | None = MISSING
-    min_impurity_decrease: float = MISSING
-    bootstrap: bool = MISSING
-    oob_score: bool = MISSING
-    n_jobs: int | None = MISSING
-    random_state: int = MISSING
-    verbose: int = MISSING
-    warm_start: bool = MISSING
-    class_weight: Any = MISSING
-    ccp_alpha: float = MISSING
-    max_samples: int | float | None = MISSING
-    monotonic_cst: Any = MISSING
-
-
-@dataclass
-class RandomForestPipeline:
-    """Settings of the step train_random_forest."""
-
-    validation_size: float = MISSING
-    stratify: str | None = MISSING
-    export_artifact: str | None = MISSING
-    tfidf: Tfidf = field(default_factory=Tfidf)
-    random_forest: RandomForest = field(default_factory=RandomForest)
-
-
-@dataclass
-class Evaluate:
-    """Settings of the step evaluate."""
-
-    # A typed dict would refuse new keys, and so every threshold set on the command line.
-    thresholds: Any = MISSING
-    promote: Promote = MISSING
-    production_alias: str = MISSING
-
-
-@dataclass
-class Config:
-    """The whole config."""
-
-    main: Main = field(default_factory=Main)
-    artifacts: Artifacts = field(default_factory=Artifacts)
-    dataset: Dataset = field(default_factory=Dataset)
-    download: Download = field(default_factory=Download)
-    check_data: CheckData = field(default_factory=CheckData)
-    segregate: Segregate = field(default_factory=Segregate)
-    metrics: list[str] = MISSING
-    random_forest_pipeline: RandomForestPipeline = field(default_factory=RandomForestPipeline)
-    evaluate: Evaluate = field(default_factory=Evaluate)
-
-
-def register_schema() -> None:
-    """Make the schema known to Hydra under the name that config.yaml's defaults list uses."""
-    ConfigStore.instance().store(name="config_schema", node=Config)
 
 
 def parse_steps(execute_steps: Any) -> tuple[str, ...]:
@@ -252,6 +52,11 @@ def parse_steps(execute_steps: Any) -> tuple[str, ...]:
 def _check_range(key: str, value: float, low: float, high: float) -> None:
     if not low < value < high:
         raise ConfigError(f"{key}={value}: give a number between {low} and {high}, both excluded.")
+
+
+def _check_number(key: str, value: int, highest: int) -> None:
+    if not 0 <= value <= highest:
+        raise ConfigError(f"{key}={value}: give a whole number from 0 to {highest}.")
 
 
 def _check_columns(dataset: Dataset) -> None:
@@ -315,8 +120,8 @@ def validate(config: DictConfig) -> Config:
     _check_range("random_forest_pipeline.validation_size", forest.validation_size, 0, 1)
     _check_range("check_data.ks_alpha", typed.check_data.ks_alpha, 0, 1)
     _check_range("download.timeout", typed.download.timeout, 0, float("inf"))
-    _check_range("main.random_seed", typed.main.random_seed, -1, 2**32)
-    _check_range("download.retries", typed.download.retries, -1, 101)
+    _check_number("main.random_seed", typed.main.random_seed, 2**32 - 1)
+    _check_number("download.retries", typed.download.retries, 100)
     if not typed.metrics:
         raise ConfigError("metrics is empty: name at least one scorer, such as [accuracy].")
     _check_thresholds(typed)

@@ -2,7 +2,8 @@
 
 MLflow takes an environment's folder for a finished environment. So here a lock is held while one
 is made, and a mark stands beside it until it is complete: whoever gets the lock and finds a mark
-knows that the maker died, and starts afresh.
+knows that the maker died, and starts afresh. conda keeps its own records: for it there is the
+lock alone.
 """
 
 import shutil

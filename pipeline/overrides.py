@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import OverrideParseException
 
-from pipeline.config import Config
 from pipeline.errors import ConfigError, did_you_mean
+from pipeline.schema import Config
 
 FLAG = "--hydra-options"
 _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
@@ -44,7 +44,7 @@ def expand_arguments(arguments: list[str]) -> list[str]:
             separated by spaces, all else is one argument each.
 
     Raises:
-        ConfigError: An override names a key that the config doesn't have.
+        ConfigError: An override can't be read, or names a key that the config doesn't have.
     """
     words: list[str] = []
     rest = iter(arguments)
@@ -74,10 +74,14 @@ def _prepare(word: str, multirun: bool) -> str:
 def _parse(word: str) -> Override:
     """Parse an override; a value that Hydra can't read, such as a path, is taken as a text."""
     parser = OverridesParser.create()
-    try:
-        return parser.parse_overrides([word])[0]
-    except OverrideParseException:
-        return parser.parse_overrides([_quoted(word)])[0]
+    for candidate in (word, _quoted(word)):
+        try:
+            return parser.parse_overrides([candidate])[0]
+        except OverrideParseException as error:
+            fault = error
+    raise ConfigError(
+        f"{word!r} is no override: write key=value, such as main.experiment_name=trial."
+    ) from fault
 
 
 def _quoted(word: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, WandbError
 from pipeline.wandb_target import WandbTarget
 
 if TYPE_CHECKING:
@@ -34,20 +34,26 @@ class Registry:
         """Connect; takes about a second, most of it the import of wandb.
 
         Raises:
-            WandbError: W&B refuses the key. (wandb's own errors pass for an unreachable server.)
+            WandbError: W&B doesn't answer, or there is no key, or it refuses the key.
         """
         import wandb
 
         self._project = project
-        self._api = wandb.Api(
-            overrides={"base_url": target.address},
-            api_key=target.variables.get("WANDB_API_KEY"),
-        )
-        self.entity = target.variables.get("WANDB_ENTITY") or self._api.default_entity
+        try:
+            self._api = wandb.Api(
+                overrides={"base_url": target.address},
+                api_key=target.variables.get("WANDB_API_KEY"),
+            )
+            self._entity = target.variables.get("WANDB_ENTITY") or self._api.default_entity
+        except wandb.errors.Error as error:
+            raise WandbError(
+                f"{target.address} ({target.reason}) can't be used: {error} Check WANDB_BASE_URL "
+                "and the key, or set main.wandb=local, which needs neither."
+            ) from error
 
     @property
     def _path(self) -> str:
-        return f"{self.entity}/{self._project}"
+        return f"{self._entity}/{self._project}"
 
     def find_version(self, name: str) -> str | None:
         """Return name:vN that `name` (name or name:alias) stands for now; None if there is none."""

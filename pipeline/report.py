@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from pipeline.config import Config
+from pipeline.schema import Config
 from pipeline.steps import Step, StepResult
 from pipeline.wandb_target import WandbTarget
 
@@ -75,13 +75,18 @@ class Report:
         """Score on the validation split by the first metric; None if nothing was trained."""
         return self.metrics().get(f"{VALIDATION}{self._config.metrics[0]}")
 
-    def end(self, page: str) -> None:
-        """Print the summary, with the address of the project's page."""
+    def end(self, page: str | None) -> None:
+        """Print the summary, with the address of the project's page if a step ran.
+
+        The link that signs in goes to the terminal alone: what is logged, Hydra keeps in a file.
+        """
         steps = format_table(
             ("step", "time", "rows", "made"), [_row(result) for result in self._results]
         )
-        parts = [steps, self._scores(), self._promotion(), f"See it at {page}"]
-        logger.info("%s", "\n\n".join(part for part in parts if part is not None))
+        parts = [steps, self._scores(), self._promotion()]
+        logger.info("%s\n", "\n\n".join(part for part in parts if part is not None))
+        if page:
+            print(f"See it at {self._target.sign_in(page)}", flush=True)  # noqa: T201
 
     def _scores(self) -> str | None:
         metrics = self.metrics()

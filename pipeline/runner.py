@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import mlflow
 from hydra.core.hydra_config import HydraConfig
@@ -18,11 +19,12 @@ from mlflow.exceptions import ExecutionException
 from mlflow.projects.utils import load_project
 
 from pipeline import backend, tracking
-from pipeline.config import Config, parse_steps
+from pipeline.config import parse_steps
 from pipeline.environments import activation, check_manager
 from pipeline.errors import StepError
 from pipeline.registry import FinishedRun, Registry
 from pipeline.report import Report
+from pipeline.schema import Config
 from pipeline.steps import Artifact, Deferred, Made, Step, StepResult, encode_parameters
 from pipeline.wandb_target import choose
 
@@ -48,6 +50,7 @@ class Pipeline:
         self._executed = parse_steps(config.main.execute_steps)
         self._steps: list[Step] = []
         self._resources = ExitStack()
+        self._page: str | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as resources:
@@ -63,7 +66,9 @@ class Pipeline:
         for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
             if name in self._target.variables:
                 os.environ[name] = self._target.variables[name]
-        workers = resources.enter_context(ThreadPoolExecutor(2))
+        workers = ThreadPoolExecutor(2)
+        # After a failure, environments that nobody will use are not made.
+        resources.callback(workers.shutdown, wait=True, cancel_futures=True)
         is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
         tracking.quiet()
         experiment = tracking.open_experiment(main.project_name, os.environ)
@@ -129,10 +134,6 @@ class Pipeline:
 
         return find
 
-    def source_of(self, url: str) -> str:
-        """Return the data set's URL; a relative path starts at the project's folder."""
-        return url if "://" in url or Path(url).is_absolute() else str(ROOT / url)
-
     def run(self) -> "Report":
         """Run the steps that the config names, in the order in which they were declared.
 
@@ -150,7 +151,7 @@ class Pipeline:
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
         mlflow.log_metrics(self._report.metrics())
-        self._report.end(self._target.sign_in(self._page))
+        self._report.end(self._page)
         return self._report
 
     def _look_up_inputs(self, steps: list[Step]) -> None:
@@ -243,3 +244,10 @@ class Pipeline:
             "WANDB_DATA_DIR": folder,
             "WANDB_ARTIFACT_DIR": folder,
         }
+
+
+def absolute_source(url: str) -> str:
+    """Return a data set's URL or path; a relative path starts at the project's folder."""
+    if urlsplit(url).scheme in ("http", "https", "file"):
+        return url
+    return str(ROOT / Path(url).expanduser())

@@ -1,13 +1,12 @@
-"""The start of main.py as a program: arguments, signals, telemetry, exit code."""
+"""The start of main.py as a program: arguments, signals, exit code."""
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import register_schema
 from pipeline.errors import PipelineError
 from pipeline.overrides import expand_arguments
+from pipeline.schema import register_schema
 from pipeline.signals import stop_on_signals
 
 
@@ -18,9 +17,9 @@ def run_main(task: Callable[[], Any]) -> int:
         task: A function decorated with `hydra.main`.
 
     Returns:
-        Exit code: 0, or 1 for overrides that can't be right, or 130 after Ctrl-C or SIGTERM.
+        Exit code: 0, or 1 for overrides that can't be right, or 130 after Ctrl-C or SIGTERM. For
+        faults that it meets itself, Hydra ends the program with 1.
     """
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     register_schema()
     stop_on_signals()
     try:

@@ -9,8 +9,8 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENV, MLFLOW_RUN_NAME
 
-from pipeline.config import EnvManager
 from pipeline.locks import locked
+from pipeline.schema import EnvManager
 
 
 def quiet() -> None:

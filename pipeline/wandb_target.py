@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.config import Wandb
 from pipeline.errors import WandbError
+from pipeline.schema import Wandb
 
 CLOUD = "https://api.wandb.ai"
 

@@ -10,8 +10,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 
-from pipeline.config import STEPS, Config, parse_steps, register_schema, validate
+from pipeline.config import STEPS, parse_steps, validate
 from pipeline.errors import ConfigError
+from pipeline.schema import Config, register_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 

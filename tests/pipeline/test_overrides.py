@@ -88,6 +88,11 @@ def test_an_unknown_key_is_refused_with_the_close_ones(override: str, hint: str)
         expand_arguments([override])
 
 
+def test_what_is_no_override_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"'main.experiment name=x' is no override"):
+        expand_arguments(["main.experiment name=x"])
+
+
 def test_a_long_option_string_is_no_problem() -> None:
     url = "/" + "x" * 20_000
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline.config import Config, register_schema, validate
+from pipeline.config import validate
 from pipeline.report import Report, format_seconds, format_table
 from pipeline.runner import ROOT
+from pipeline.schema import Config, register_schema
 from pipeline.steps import Artifact, Made, Step, StepResult
 from pipeline.wandb_target import WandbTarget
 
@@ -46,7 +47,7 @@ def test_the_first_lines_say_where_and_what(
 
 
 def test_the_summary_has_rows_versions_scores_and_the_address(
-    report: Report, caplog: pytest.LogCaptureFixture
+    report: Report, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scores = {"val/accuracy": 0.6, "val/roc_auc_ovo": 0.9}
     rows = {"rows/train": 70, "rows/validation": 30}
@@ -68,8 +69,8 @@ def test_the_summary_has_rows_versions_scores_and_the_address(
         "f1_macro     -           -",
         "accuracy     0.6000      0.5000",
         "",
-        "See it at https://wandb.example.com/me/songs",
     ]
+    assert capsys.readouterr().out == "See it at https://wandb.example.com/me/songs\n"
 
 
 def test_the_validation_score_is_that_of_the_first_metric(report: Report) -> None:
@@ -101,14 +102,14 @@ def test_who_is_in_production_is_said_in_one_sentence(
     facts: dict[str, Any], sentence: str, report: Report, caplog: pytest.LogCaptureFixture
 ) -> None:
     report.add(evaluated(**facts))
-    report.end("page")
+    report.end(None)
 
     assert sentence in caplog.text
 
 
 def test_a_skipped_step_says_why(report: Report, caplog: pytest.LogCaptureFixture) -> None:
     report.add(StepResult("evaluate", "skipped", note="train_random_forest exported nothing"))
-    report.end("page")
+    report.end(None)
 
     assert "evaluate  skipped        train_random_forest exported nothing" in caplog.text
 

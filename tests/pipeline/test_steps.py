@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.config import Features, Promote, Tfidf
+from pipeline.schema import Features, Promote, Tfidf
 from pipeline.steps import Artifact, Made, Step, encode_parameters
 
 RAW = Artifact("raw_data.parquet", "download", "raw_data.parquet:v3")

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import tracking
-from pipeline.config import EnvManager
+from pipeline.schema import EnvManager
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = """

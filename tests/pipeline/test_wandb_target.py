@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Wandb
 from pipeline.errors import WandbError
+from pipeline.schema import Wandb
 from pipeline.wandb_target import CLOUD, choose, find_credentials
 
 

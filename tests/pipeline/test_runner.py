@@ -1,0 +1,64 @@
+"""What a pipeline finds out for itself, before and between its steps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import WandbError
+from pipeline.registry import Registry
+from pipeline.runner import ROOT, absolute_source
+from pipeline.wandb_target import WandbTarget
+
+TELEMETRY = """
+import main
+from mlflow.telemetry import get_telemetry_client
+print(get_telemetry_client())
+"""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/a.csv",
+        "http://example.com/a",
+        "file:///a/b.csv",
+        "file:/a.csv",
+        "/a.csv",
+    ],
+)
+def test_an_absolute_source_stays_as_it_is(url: str) -> None:
+    assert absolute_source(url) == url
+
+
+def test_a_relative_source_starts_at_the_project_and_a_tilde_at_home() -> None:
+    assert absolute_source("sample_data/x.csv") == str(ROOT / "sample_data/x.csv")
+    assert absolute_source("~/x.csv") == str(Path.home() / "x.csv")
+
+
+def test_a_w_and_b_that_can_t_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    target = WandbTarget("http://127.0.0.1:9", "WANDB_BASE_URL is set", {}, is_local=False)
+
+    with pytest.raises(
+        WandbError, match=r"127\.0\.0\.1:9 .WANDB_BASE_URL.*can't be used.*wandb=local"
+    ):
+        Registry(target, "songs")
+
+
+def test_mlflow_s_telemetry_is_off_unless_asked_for() -> None:
+    # MLflow switches it off by itself where it sees a test or CI.
+    hidden = ("MLFLOW_DISABLE_TELEMETRY", "CI", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
+    clean = {name: value for name, value in os.environ.items() if name not in hidden}
+    result = subprocess.run(
+        [sys.executable, "-c", TELEMETRY],
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert result.stdout.strip() == "None"
