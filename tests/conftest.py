@@ -1,6 +1,7 @@
 """What every test gets: a home, a W&B and a server data folder of its own."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from wandb_server import Server, ensure_running, paths, service
+
+
+def pytest_configure() -> None:
+    """Let the programs under test hear Ctrl-C, even where the tests are a background job."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +56,16 @@ def server(data_folder: Path) -> Server:
     server = ensure_running()
     assert server.data_dir == data_folder
     return server
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server with an empty data folder, for the tests of one module."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = give_free_port(tmp_path_factory.mktemp("module") / "server data")
+        patch.setenv("WANDB_SERVER_DIR", str(folder))
+        yield ensure_running()
+        service.stop()
 
 
 def give_free_port(folder: Path) -> Path:

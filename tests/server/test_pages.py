@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from wandb_server import Server, ensure_running
+from wandb_server import Server
 from wandb_server.auth import SESSION_COOKIE, Signer
 from wandb_server.pages import formats
 from wandb_server.service import SIGN_IN
@@ -78,9 +78,9 @@ def read(reply: requests.Response) -> Page:
 
 
 @pytest.fixture(scope="module")
-def site(isolated_home: Path) -> Server:
-    """The session's server with two runs and an artifact, hostile wherever they can be."""
-    server = ensure_running()
+def site(isolated_home: Path, module_server: Server) -> Server:
+    """A server with two runs and an artifact, hostile wherever they can be."""
+    server = module_server
     folder = isolated_home / "hostile"
     folder.mkdir()
     environment = os.environ | server.environment() | {"WANDB_SILENT": "true"}

@@ -104,9 +104,12 @@ with wandb.init(job_type="test") as run:
     return log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wandb_api():
-    """Return the SDK's public API, connected to the session's local server."""
+    """Return the SDK's public API, connected to the session's local server.
+
+    One for each module, since the server's tests tear down what an SDK in this process stands on.
+    """
     import wandb
 
     server = ensure_running()
