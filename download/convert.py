@@ -72,10 +72,22 @@ def detect_kind(path: Path, content_type: str | None) -> Kind:
         return "parquet"
     if head.startswith(b"\x1f\x8b"):
         # A gzip file's first bytes may be all header: whatever comes out suffices.
-        _refuse_what_is_no_csv(zlib.decompressobj(wbits=31).decompress(head), None)
+        try:
+            unpacked = zlib.decompressobj(wbits=31).decompress(head)
+        except zlib.error as error:
+            raise TableError(f"it is a damaged gzip file: {error}.") from error
+        _refuse_what_is_no_csv(unpacked, None)
         return "gzipped csv"
     _refuse_what_is_no_csv(head, content_type)
     return "csv"
+
+
+def _unpack(head: bytes) -> bytes:
+    """Return what comes out of the first bytes of a gzip file; nothing if they are all header."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head)
+    except zlib.error as error:
+        raise TableError(f"it is a damaged gzip file: {error}.") from error
 
 
 def _refuse_what_is_no_csv(head: bytes, content_type: str | None) -> None:

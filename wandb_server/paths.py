@@ -39,13 +39,26 @@ def prepare(folder: Path) -> None:
         folder: Absolute path.
 
     Raises:
-        ServerError: It can't be made, is a file, or belongs to somebody else.
+        ServerError: It can't be made, is a file, belongs to somebody else, or holds other things.
     """
     with folder_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, not a folder", str(folder))
+        if folder.exists() and not _is_ours(folder):
+            # Closing a home or /tmp to everybody else would do harm far from here.
+            raise FileExistsError(
+                errno.EEXIST,
+                "it holds other things than a server's data: name an empty or a new folder",
+                str(folder),
+            )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         keep_private(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder is empty or holds what a server puts there first."""
+    names = {entry.name for entry in folder.iterdir()}
+    return not names or bool(names & {KEY, SERVER_LOCK, START_LOCK, PORT})
 
 
 def keep_private(path: Path) -> None:

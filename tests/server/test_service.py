@@ -409,3 +409,18 @@ def test_importing_the_package_loads_no_web_stack() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert start_python(code).communicate(timeout=20) == ("[]\n", "")
+
+
+def test_a_folder_with_other_things_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o755)
+    (folder / "letter.txt").touch()
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(folder))
+
+    with pytest.raises(ServerError, match=r"other things than a server's data.*WANDB_SERVER_DIR"):
+        ensure_running()
+
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert [entry.name for entry in folder.iterdir()] == ["letter.txt"]
