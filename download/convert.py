@@ -82,14 +82,6 @@ def detect_kind(path: Path, content_type: str | None) -> Kind:
     return "csv"
 
 
-def _unpack(head: bytes) -> bytes:
-    """Return what comes out of the first bytes of a gzip file; nothing if they are all header."""
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head)
-    except zlib.error as error:
-        raise TableError(f"it is a damaged gzip file: {error}.") from error
-
-
 def _refuse_what_is_no_csv(head: bytes, content_type: str | None) -> None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<") or (content_type or "").lower().startswith("text/html"):
