@@ -167,6 +167,7 @@ def test_a_passing_fault_is_retried(step, tmp_path, fault):
         (stay_silent, "timed out", 2),
         (answer(status=302, Location="/songs"), "Exceeded 30 redirects", 31),
         (answer(b""), "is empty: 0 bytes", 1),
+        (answer(b"\x1f\x8b" + b"garbage" * 9), "it is a damaged gzip file", 1),
         (answer(b"<!DOCTYPE html><p>Sign in"), "web page.*<!DOCTYPE html><p>Sign in", 1),
         (answer(b"Sign in", Content_Type="text/html; charset=utf-8"), "web page", 1),
         (answer(b'{"error": "no such file"}'), "it is JSON.*no such file", 1),
@@ -325,23 +326,49 @@ def test_a_parameter_out_of_range_is_refused_before_work(step, name, value, mess
         step.run.parse(arguments)
 
 
-def test_a_file_is_never_read_as_a_whole(step, tmp_path):
-    """16 MB pass through in chunks of at most 1 MB."""
-    source = tmp_path / "big"
-    source.write_bytes(bytes(16 << 20))
-    sizes = []
-    real = step.fetch._with_progress
+MEASURE = """
+import sys
+from pathlib import Path
+from convert import make_parquet
+from fetch import fetch
+folder = Path(sys.argv[2])
+fetched = fetch(sys.argv[1], folder / "fetched", 60, 0)
+make_parquet(fetched.path, folder / "table.parquet", fetched.content_type)
+lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(lines["VmHWM"].split()[0])
+"""
 
-    def measure(chunks, total):
-        for chunk in real(chunks, total):
-            sizes.append(len(chunk))
-            yield chunk
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step.fetch, "_with_progress", measure)
-        step.fetch.fetch(str(source), tmp_path / "copy", 5, 0)
-    assert sum(sizes) == 16 << 20
-    assert max(sizes) <= 1 << 20
+def answer_in_parts(head, part, times):
+    def send(handler):
+        answer(head, length=len(head) + times * len(part))(handler)
+        for _ in range(times):
+            handler.wfile.write(part)
+
+    return send
+
+
+def peak_memory(step, url, folder):
+    """Return the MB that a process of its own needed at most to fetch and convert a file."""
+    folder.mkdir()
+    # Not ru_maxrss: a new process inherits it from its parent.
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, url, str(folder)],
+        cwd=Path(step.run.__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return int(done.stdout) / 1024
+
+
+def test_a_file_of_56_mb_more_takes_no_24_mb_more_memory(step, tmp_path):
+    part = b"".join(b"%d,%s\n" % (n, b"x" * 200) for n in range(5000))
+    times = [(size << 20) // len(part) for size in (8, 64)]
+    with web_server(*(answer_in_parts(b"n,text\n", part, number) for number in times)) as (url, _):
+        small, large = (peak_memory(step, url, tmp_path / name) for name in ("small", "large"))
+    assert large < small + 24
 
 
 def test_without_a_terminal_progress_is_plain_lines(step, caplog, monkeypatch, capsys):
