@@ -1,11 +1,14 @@
 """The docs hold: links lead somewhere, and commands are ones that the programs take."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pipeline.config import STEPS
 from pipeline.overrides import expand_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,10 +19,22 @@ PAGES = [
 ]
 
 
-def commands(page: Path) -> list[list[str]]:
-    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").split("\n")
-    return [shlex.split(line) for line in lines if line.startswith("python main.py")]
+def commands(page: Path, words: str) -> list[list[str]]:
+    """Return the commands in a page's shell blocks that hold these words, each as its words."""
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    shell = [content for language, content in blocks if language in {"", "bash", "sh"}]
+    lines = "\n".join(shell).replace("\\\n", " ").split("\n")
+    return [shlex.split(line, comments=True) for line in lines if words in line]
+
+
+def component_runs(page: Path) -> list[tuple[Path, list[str]]]:
+    """Return the folder and the words of each `mlflow run <folder>` in a page."""
+    found = []
+    for words in commands(page, "mlflow run "):
+        # What stands before sets variables, or runs first.
+        words = words[words.index("mlflow") + 2 :]
+        found += [(ROOT / word, words) for word in words if (ROOT / word / "MLproject").exists()]
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -30,8 +45,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_overrides_in_the_docs_are_ones_that_the_config_has(page: Path) -> None:
-    for words in commands(page):
+    for words in commands(page, "python main.py"):
+        words = words[words.index("python") :]
         assert len(expand_arguments(words[2:])) == len(words) - 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_parameters_in_the_docs_are_all_that_a_component_needs_and_has(page: Path) -> None:
+    for folder, words in component_runs(page):
+        project = yaml.safe_load((folder / "MLproject").read_text())
+        parameters = project["entry_points"]["main"]["parameters"]
+        given = {
+            value.partition("=")[0] for option, value in itertools.pairwise(words) if option == "-P"
+        }
+        required = {name for name, about in parameters.items() if "default" not in about}
+
+        assert required <= given <= set(parameters), f"{page.name}: {' '.join(words)}"
+
+
+def test_every_component_s_readme_shows_how_to_run_it_alone() -> None:
+    for step in STEPS:
+        assert ROOT / step in [folder for folder, _ in component_runs(ROOT / step / "README.md")]
 
 
 def test_the_readme_names_every_page_of_the_docs() -> None:
