@@ -93,7 +93,7 @@ def local_path(url: str) -> Path | None:
         if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
             raise DownloadError(
                 f"url {public_form(url)!r} can't be fetched: give an http(s) or file:// URL "
-                "of this machine, or a path."
+                "of this machine, or an absolute path."
             )
         path = Path(url2pathname(parts.path))
     if not path.is_absolute():
