@@ -329,7 +329,6 @@ BAD_INPUT: list[tuple[list[str], dict[str, str], str]] = [
     (["main.env_manager=conda"], {}, "needs the program 'conda'"),
     (["dataset.url=/nowhere/table.csv"], {}, "/nowhere/table.csv can't be copied"),
     (["dataset.columns.genre.allowed=[trap, dnb]"], {}, "allowed [genre]"),
-    (["+dataset.columns.nosuch={type: float}"], {}, "present [nosuch]: the column is missing"),
 ]
 
 
