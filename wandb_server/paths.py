@@ -57,8 +57,10 @@ def prepare(folder: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Tell whether a folder is empty or holds what a server puts there first."""
-    names = {entry.name for entry in folder.iterdir()}
-    return not names or bool(names & {KEY, SERVER_LOCK, START_LOCK, PORT})
+    first = {KEY, SERVER_LOCK, START_LOCK, PORT}
+    draft = f".{KEY}."  # the key, while another process writes it
+    names = [entry.name for entry in folder.iterdir()]
+    return not names or any(name in first or name.startswith(draft) for name in names)
 
 
 def keep_private(path: Path) -> None:

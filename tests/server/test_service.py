@@ -424,3 +424,15 @@ def test_a_folder_with_other_things_is_refused_and_left_as_it_is(
 
     assert folder.stat().st_mode & 0o777 == 0o755
     assert [entry.name for entry in folder.iterdir()] == ["letter.txt"]
+
+
+def test_a_folder_where_the_key_is_just_being_written_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    (folder / f".{paths.KEY}.0123").touch(mode=0o600)
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(folder))
+
+    assert ensure_running().data_dir == folder
+    assert service.stop()
