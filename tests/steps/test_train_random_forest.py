@@ -1,6 +1,7 @@
 """train_random_forest learns from raw rows, and exports a model that takes them anywhere."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -280,6 +281,20 @@ def test_scores_are_the_same_to_the_last_bit_on_any_number_of_cores(step, songs,
         scores.append(step.forest.score(fitted, songs, "genre", metrics)[0])
     assert scores[0] == scores[1] == scores[2]
     assert set(scores[0]) == set(metrics)
+
+
+def test_the_default_settings_reach_on_the_sample_what_its_page_says(step, dataset):
+    table = pd.read_parquet(ROOT / "sample_data" / "songs.parquet").drop_duplicates()
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["random_forest_pipeline"]
+    forest = settings["random_forest"] | {"random_state": 42, "n_jobs": 2}
+    training, rest = step.rows.split_table(table, 0.3, "genre", 42)
+    fitted = step.forest.fit(
+        training, dataset, step.settings.ModelConfig(forest, settings["tfidf"])
+    )
+    scores, _ = step.forest.score(fitted, rest, "genre", ["roc_auc_ovo"])
+    page = (ROOT / "sample_data" / "README.md").read_text()
+    (said,) = re.findall(r"AUC of\s+about (0\.\d+)", page)
+    assert scores["roc_auc_ovo"] == pytest.approx(float(said), abs=0.01)
 
 
 def test_an_argument_that_the_forest_refuses_is_reported_in_its_words(step, songs, dataset):
