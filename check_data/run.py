@@ -133,7 +133,7 @@ def check_artifact_name(parameter: str, name: str) -> None:
         ParameterError: It may not.
     """
     try:
-        wandb.Artifact(name, type="check_report")
+        wandb.Artifact(name, type="any")
     except ValueError as error:
         raise ParameterError(f"{parameter}={name!r}: {error}") from error
 
@@ -162,7 +162,7 @@ def refuse_offline(run: wandb.Run) -> None:
     """Raise ParameterError if W&B is switched off."""
     if run.offline or run.disabled:
         raise ParameterError(
-            "WANDB_MODE is offline or disabled, but steps pass tables on through W&B: "
+            "WANDB_MODE is offline or disabled, but steps pass artifacts on through W&B: "
             "unset it, or set it to online."
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import check_scoring, get_scorer_names, precision_recall_fscore_support
+from sklearn.metrics import check_scoring, precision_recall_fscore_support
 from sklearn.pipeline import Pipeline
 
 ERROR_QUANTILES = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
@@ -34,6 +34,8 @@ def read_metrics(text: str) -> list[str]:
     Raises:
         SettingsError: There is none, or one isn't a scorer of scikit-learn.
     """
+    from sklearn.metrics import get_scorer_names
+
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise SettingsError("metrics is empty: name at least one scorer, such as accuracy.")
@@ -139,10 +141,10 @@ def read_score(metric: str, value: Any) -> float:
         MetricError: The scorer failed, or its score isn't a finite number.
     """
     trouble = value.strip().splitlines()[-1] if isinstance(value, str) else f"it is {value}"
-    if isinstance(value, str) or not math.isfinite(value):
+    if isinstance(value, str) or not np.isfinite(value):
         raise MetricError(
-            f"{metric} can't score this model on the test rows ({trouble}): use a metric that "
-            "suits the target, and a test split that holds each class."
+            f"{metric} can't score this model on these rows ({trouble}): use a metric that suits "
+            "the target, or stratify the split so that each class is in it."
         )
     return float(value)
 

@@ -138,7 +138,7 @@ def check_artifact_name(parameter: str, name: str) -> None:
         ParameterError: It may not.
     """
     try:
-        wandb.Artifact(name, type="clean_data")
+        wandb.Artifact(name, type="any")
     except ValueError as error:
         raise ParameterError(f"{parameter}={name!r}: {error}") from error
 
@@ -167,7 +167,7 @@ def refuse_offline(run: wandb.Run) -> None:
     """Raise ParameterError if W&B is switched off."""
     if run.offline or run.disabled:
         raise ParameterError(
-            "WANDB_MODE is offline or disabled, but steps pass tables on through W&B: "
+            "WANDB_MODE is offline or disabled, but steps pass artifacts on through W&B: "
             "unset it, or set it to online."
         )
 

@@ -10,6 +10,18 @@ import yaml
 from pipeline.config import STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
+# What several steps need. Steps don't import each other, so each has a copy.
+COPIES = (
+    "check_artifact_name",
+    "draw_confusion",
+    "draw_predictions",
+    "open_run",
+    "read_metrics",
+    "read_score",
+    "refuse_offline",
+    "render",
+    "use_artifact",
+)
 PROJECTS = sorted(path.parent for path in [ROOT / "MLproject", *ROOT.glob("*/MLproject")])
 
 
@@ -42,6 +54,18 @@ def parameters_in_main() -> dict[str, set[str]]:
         for call in calls
         if isinstance(call.args[0], ast.Constant)
     }
+
+
+def functions_called(name: str) -> dict[str, str]:
+    """Return what each step's function of this name does, whatever it calls its errors."""
+    found = {}
+    for path in [path for step in STEPS for path in (ROOT / step).glob("*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                if ast.get_docstring(node):
+                    del node.body[0]
+                found[path.parent.name] = re.sub(r"\b\w+Error\b", "Error", ast.unparse(node))
+    return found
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -98,6 +122,18 @@ def test_a_component_imports_neither_the_pipeline_nor_another_component(step: st
             for alias in node.names
         } | {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
         assert not imported & others
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_of_a_function_stay_equal(name: str) -> None:
+    functions = functions_called(name)
+
+    assert len(functions) > 1
+    assert len(set(functions.values())) == 1, "\n\n".join(functions.values())
+
+
+def test_every_step_opens_its_run_alike() -> None:
+    assert set(functions_called("open_run")) == set(STEPS)
 
 
 def test_the_server_knows_nothing_of_the_pipeline() -> None:

@@ -174,8 +174,8 @@ def read_score(metric: str, value: Any) -> float:
     trouble = value.strip().splitlines()[-1] if isinstance(value, str) else f"it is {value}"
     if isinstance(value, str) or not np.isfinite(value):
         raise MetricError(
-            f"{metric} can't score this model on the validation rows ({trouble}): use a metric "
-            "that suits the target, or stratify the split so that each class is in it."
+            f"{metric} can't score this model on these rows ({trouble}): use a metric that suits "
+            "the target, or stratify the split so that each class is in it."
         )
     return float(value)
 

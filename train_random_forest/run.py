@@ -94,7 +94,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if not 0 <= parameters.random_seed < 2**32:
         raise SettingsError(f"random_seed={parameters.random_seed} is outside [0, 2**32).")
     if parameters.export_artifact:
-        check_artifact_name(parameters.export_artifact)
+        check_artifact_name("export_artifact", parameters.export_artifact)
     return parameters
 
 

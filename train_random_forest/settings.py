@@ -114,11 +114,15 @@ def read_metrics(text: str) -> list[str]:
     """
     from sklearn.metrics import get_scorer_names
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise SettingsError("metrics is empty: name at least one scorer, such as accuracy.")
-    check_names("scorer", names, get_scorer_names())
-    return list(dict.fromkeys(names))
+    known = get_scorer_names()
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
+            raise SettingsError(f"{name!r} is no scorer: did you mean {' or '.join(close)}?")
+    return names
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

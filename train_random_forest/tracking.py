@@ -69,13 +69,13 @@ def read_table(run: wandb.Run, name: str) -> pd.DataFrame:
         raise DataError(f"artifact {name!r} holds no table in one Parquet file: {error}") from error
 
 
-def check_artifact_name(name: str) -> None:
+def check_artifact_name(parameter: str, name: str) -> None:
     """Ask the SDK, before work starts, whether an artifact may have this name.
 
     Raises:
         SettingsError: It may not.
     """
     try:
-        wandb.Artifact(name, type="model")
+        wandb.Artifact(name, type="any")
     except ValueError as error:
-        raise SettingsError(f"export_artifact={name!r}: {error}") from error
+        raise SettingsError(f"{parameter}={name!r}: {error}") from error
