@@ -6,8 +6,10 @@ rolled back either way.
 """
 
 import json
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from graphql import (
@@ -32,10 +34,15 @@ from wandb_server.blobs import BlobStore
 from wandb_server.database import Database
 from wandb_server.errors import ClientError
 from wandb_server.lenient import strip_document, strip_variables
+from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.resolvers.context import Context, resolve_by_name
 from wandb_server.schema import SCHEMA
 from wandb_server.unserved import explain
 from wandb_server.urls import Urls
+
+# Where an application around this one, such as that of the SDK's own tests, may put the name of
+# the user into the ASGI scope. No request can set it; without it there is the one user.
+USER_SCOPE = "wandb_server.user"
 
 RULES = [rule for rule in specified_rules if rule is not NoUnusedVariablesRule]
 
@@ -73,11 +80,20 @@ class GraphQLEndpoint:
         """
         query = read_query(await request.body())
         shared = request.headers.get("x-wandb-use-async-filestream") == "true"
-        answer = await run_in_threadpool(self.execute, query, urls, shared=shared)
+        user = request.scope.get(USER_SCOPE, DEFAULT_ENTITY)
+        answer = await run_in_threadpool(self.execute, query, urls, shared=shared, user=user)
         return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
 
-    def execute(self, query: Query, urls: Urls, *, shared: bool = False) -> dict[str, Any]:
+    def execute(
+        self, query: Query, urls: Urls, *, shared: bool = False, user: str = DEFAULT_ENTITY
+    ) -> dict[str, Any]:
         """Run a GraphQL request.
+
+        Args:
+            query: The request.
+            urls: Makes the addresses in the answer.
+            shared: Whether several processes write to the same run.
+            user: Name of who asks.
 
         Returns:
             `{"data": ...}`, or `{"data": null, "errors": [...]}` where the client is wrong.
@@ -88,8 +104,9 @@ class GraphQLEndpoint:
         operation = get_operation_ast(document, query.operation)
         if operation is None:
             return _refusal([GraphQLError(f"the document has no operation {query.operation!r}")])
+        surround = partial(Context, blobs=self._blobs, urls=urls, shared=shared, user=user)
         try:
-            return self._run(document, operation, query, urls, shared=shared)
+            return self._run(document, operation, query, surround)
         except _RejectedError as rejected:
             return _refusal(rejected.errors)
 
@@ -98,16 +115,14 @@ class GraphQLEndpoint:
         document: DocumentNode,
         operation: OperationDefinitionNode,
         query: Query,
-        urls: Urls,
-        *,
-        shared: bool,
+        surround: Callable[[sqlite3.Connection], Context],
     ) -> dict[str, Any]:
         writes = operation.operation is OperationType.MUTATION
         with self._database.write() if writes else self._database.read() as connection:
             result = execute_sync(
                 SCHEMA,
                 document,
-                context_value=Context(connection, self._blobs, urls, shared),
+                context_value=surround(connection),
                 variable_values=strip_variables(SCHEMA, operation, query.variables),
                 operation_name=query.operation,
                 field_resolver=resolve_by_name,

@@ -9,6 +9,7 @@ from typing import Any
 from graphql import GraphQLResolveInfo, GraphQLSchema
 
 from wandb_server.blobs import BlobStore
+from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.urls import Urls
 
 Resolver = Callable[..., Any]
@@ -21,13 +22,15 @@ class Context:
     """The surroundings of one GraphQL request.
 
     `connection` is inside a transaction: for reading in a query, for writing in a mutation.
-    `shared` says that several processes write to the same run.
+    `shared` says that several processes write to the same run. `user` is the name of who asks,
+    which is also the entity where none is named.
     """
 
     connection: sqlite3.Connection
     blobs: BlobStore
     urls: Urls
     shared: bool = False
+    user: str = DEFAULT_ENTITY
 
 
 def context(info: GraphQLResolveInfo) -> Context:

@@ -7,7 +7,6 @@ from graphql import GraphQLResolveInfo
 
 from wandb_server import ids
 from wandb_server.projects import (
-    DEFAULT_ENTITY,
     Project,
     ensure_project,
     find_project,
@@ -16,18 +15,22 @@ from wandb_server.projects import (
 from wandb_server.resolvers.context import Resolvers, context
 from wandb_server.resolvers.paging import connect
 
-USER: dict[str, Any] = {
-    "id": ids.encode("User", 1),
-    "name": DEFAULT_ENTITY,
-    "username": DEFAULT_ENTITY,
-    "email": None,
-    "admin": True,
-    "flags": "{}",
-    "entity": DEFAULT_ENTITY,
-    "apiKeys": {"edges": []},
-    "teams": {"edges": [{"node": {"name": DEFAULT_ENTITY}}]},
-    "organizations": [],
-}
+
+def user_of(info: GraphQLResolveInfo) -> dict[str, Any]:
+    """Describe the user who asks: the only one of this server."""
+    name = context(info).user
+    return {
+        "id": ids.encode("User", 1),
+        "name": name,
+        "username": name,
+        "email": None,
+        "admin": True,
+        "flags": "{}",
+        "entity": name,
+        "apiKeys": {"edges": []},
+        "teams": {"edges": [{"node": {"name": name}}]},
+        "organizations": [],
+    }
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,8 @@ class Entity:
     name: str
 
 
-def entity_exists(name: str | None) -> Entity:
-    """Make the entity of a name; none means the default one."""
-    return Entity(name or DEFAULT_ENTITY)
-
-
-def _viewer(_root: object, _info: GraphQLResolveInfo) -> dict[str, Any]:
-    return USER
+def _viewer(_root: object, info: GraphQLResolveInfo) -> dict[str, Any]:
+    return user_of(info)
 
 
 def _server_info(_root: object, _info: GraphQLResolveInfo) -> dict[str, Any]:
@@ -53,8 +51,8 @@ def _server_info(_root: object, _info: GraphQLResolveInfo) -> dict[str, Any]:
     }
 
 
-def _entity(_root: object, _info: GraphQLResolveInfo, name: str | None = None) -> Entity:
-    return entity_exists(name)
+def _entity(_root: object, info: GraphQLResolveInfo, name: str | None = None) -> Entity:
+    return Entity(name or context(info).user)
 
 
 def _entity_project(
@@ -69,7 +67,8 @@ def _project(
     name: str | None = None,
     entityName: str | None = None,  # noqa: N803  GraphQL's name
 ) -> Project | None:
-    return find_project(context(info).connection, entityName, name)
+    scope = context(info)
+    return find_project(scope.connection, entityName or scope.user, name)
 
 
 def _projects(
@@ -79,7 +78,8 @@ def _projects(
     after: str | None = None,
     first: int | None = None,
 ) -> dict[str, Any]:
-    projects = list_projects(context(info).connection, entityName or DEFAULT_ENTITY)
+    scope = context(info)
+    projects = list_projects(scope.connection, entityName or scope.user)
     return connect(projects, lambda project: project.id, first, after)
 
 
@@ -89,7 +89,7 @@ def _upsert_project(
     input: dict[str, Any],  # noqa: A002  GraphQL's name
 ) -> dict[str, Any]:
     connection = context(info).connection
-    entity, name = input.get("entityName"), input.get("name")
+    entity, name = input.get("entityName") or context(info).user, input.get("name")
     known = find_project(connection, entity, name)
     project = known or ensure_project(connection, entity, name)
     if input.get("description") is not None:
@@ -125,7 +125,7 @@ RESOLVERS: Resolvers = {
         "photoUrl": lambda _entity, _info: None,
         "members": lambda _entity, _info: [],
         "organization": lambda _entity, _info: None,
-        "user": lambda _entity, _info: USER,
+        "user": lambda _entity, info: user_of(info),
         "project": _entity_project,
         "xxhashDigestsEnabled": lambda _entity, _info: False,
     },
@@ -139,6 +139,6 @@ RESOLVERS: Resolvers = {
         "access": lambda _project, _info: "PRIVATE",
         "views": lambda _project, _info: None,
         "readOnly": lambda _project, _info: False,
-        "user": lambda _project, _info: USER,
+        "user": lambda _project, info: user_of(info),
     },
 }

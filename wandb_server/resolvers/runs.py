@@ -22,7 +22,7 @@ from wandb_server.lines import (
 from wandb_server.projects import Project, get_project
 from wandb_server.resolvers.context import Context, Resolver, Resolvers, context
 from wandb_server.resolvers.files import run_file_node
-from wandb_server.resolvers.identity import USER
+from wandb_server.resolvers.identity import user_of
 from wandb_server.resolvers.paging import connect
 from wandb_server.run_files import list_files
 from wandb_server.run_search import search_runs
@@ -169,7 +169,7 @@ def _artifacts(kind: str) -> Resolver:
 _RUN: dict[str, Resolver] = {
     "id": lambda run, _info: ids.encode("Run", run.id),
     "project": lambda run, info: get_project(context(info).connection, run.project_id),
-    "user": lambda _run, _info: USER,
+    "user": lambda _run, info: user_of(info),
     "state": lambda run, _info: run.current_state(),
     "group": lambda run, _info: run.group_name,
     "commit": lambda run, _info: run.commit_hash,

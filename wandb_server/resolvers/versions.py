@@ -28,7 +28,7 @@ from wandb_server.errors import ClientError
 from wandb_server.projects import Project
 from wandb_server.resolvers.context import Resolver, Resolvers, context
 from wandb_server.resolvers.files import artifact_file_node, blob_node
-from wandb_server.resolvers.identity import USER
+from wandb_server.resolvers.identity import user_of
 from wandb_server.resolvers.paging import connect
 from wandb_server.resolvers.runs import run_connection
 from wandb_server.runs import get_run
@@ -120,7 +120,7 @@ def _memberships(artifact: Artifact, info: GraphQLResolveInfo) -> dict[str, Any]
 
 def _created_by(artifact: Artifact, info: GraphQLResolveInfo) -> object:
     if artifact.run_id is None:
-        return USER
+        return user_of(info)
     return get_run(context(info).connection, artifact.run_id)
 
 
