@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from wandb_server import paths
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore, DigestMismatchError
 from wandb_server.database import Database
-from wandb_server.errors import ClientError, NotFoundError, StorageError
+from wandb_server.errors import ClientError, LostFileError, NotFoundError, StorageError
 from wandb_server.filestream import apply_post, read_post
 from wandb_server.graphql_endpoint import GraphQLEndpoint
 from wandb_server.guard import Guard
@@ -42,8 +43,9 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
         StorageError, OSError: The folder can't be read or written.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(data_dir / "wandb.sqlite3")
-    blobs = BlobStore(data_dir / "blobs")
+    database = Database(data_dir / paths.DATABASE)
+    blobs = BlobStore(data_dir / paths.BLOBS)
+    blobs.clear_incoming()
     signer = Signer(api_key)
     app = Starlette(
         routes=_routes(database, blobs, signer),
@@ -52,6 +54,7 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
             DigestMismatchError: _answer_mismatch,
             NotFoundError: _answer_not_found,
             ClientError: _answer_client_error,
+            LostFileError: _answer_lost,
             StorageError: _answer_storage_error,
             OSError: _answer_storage_error,
             ClientDisconnect: _answer_disconnect,
@@ -132,6 +135,12 @@ async def _answer_not_found(_request: Request, error: Exception) -> Response:
 async def _answer_mismatch(_request: Request, error: Exception) -> Response:
     # Not repeated by the SDK: the file changed after it was hashed, or the sender is broken.
     return _error(422, error)
+
+
+async def _answer_lost(request: Request, error: Exception) -> Response:
+    """Answer what won't come back: the SDK repeats most of the 5xx for twenty minutes."""
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    return _error(410, error)
 
 
 async def _answer_storage_error(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 MD5 is what the SDK announces and what its manifests hold. A blob is published only when all
 of its bytes are on the disk under a temporary name and match the announced digest: the data
 is synced first, then the name, then the folder. So a name that exists is whole, also after a
-power failure.
+power failure. What a disk does to it later is found before it is handed out.
 """
 
 import base64
@@ -12,16 +12,23 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
-from wandb_server.errors import ClientError, StorageError
+from wandb_server import locks
+from wandb_server.errors import ClientError, LostFileError
+from wandb_server.integrity import CheckedFiles
 
 _HEX = re.compile(r"[0-9a-f]{32}")
 _BUFFER = 1 << 20
+# Held shared while a blob gets its name, and exclusively while one is taken away.
+LOCK = "blobs.lock"
+INCOMING = "incoming"
+_FRESH_SECONDS = 60.0
 
 
 class DigestMismatchError(ClientError):
@@ -29,12 +36,16 @@ class DigestMismatchError(ClientError):
 
 
 class BlobStore:
-    """The folder of blobs; makes it, and clears what an interrupted upload left behind."""
+    """The folder of blobs, which is made if need be; any number of processes may open it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._incoming = folder / "incoming"
+        self._incoming = folder / INCOMING
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self._checked = CheckedFiles()
+
+    def clear_incoming(self) -> None:
+        """Remove what interrupted uploads left behind; for the server, before it takes any."""
         for leftover in self._incoming.iterdir():
             leftover.unlink()
 
@@ -58,16 +69,43 @@ class BlobStore:
         except FileNotFoundError:
             return None
 
+    def claim(self, digest: str) -> bool:
+        """Tell whether a blob is stored, and keep it from being collected as unused for now.
+
+        A client that is told so won't upload it, and refers to it only later.
+        """
+        path = self.path(digest)
+        try:
+            found = path.stat()
+            if found.st_mtime < time.time() - _FRESH_SECONDS:
+                self._checked.touch(path, digest)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_checked(self, digest: str) -> bool:
+        """Tell, at the cost of a look, whether a blob is known to match its digest."""
+        return self._checked.knows(self.path(digest), digest)
+
+    def check(self, digest: str) -> None:
+        """Read a blob, unless it is known to be whole, to find what happened to it on the disk.
+
+        Raises:
+            LostFileError: The blob is missing or isn't what was stored.
+        """
+        self._checked.check(self.path(digest), digest)
+
     def read(self, digest: str) -> bytes:
         """Read a whole blob.
 
         Raises:
-            StorageError: The blob is missing.
+            LostFileError: The blob is missing or isn't what was stored.
         """
+        self.check(digest)
         try:
             return self.path(digest).read_bytes()
         except FileNotFoundError as error:
-            raise StorageError(f"{self.path(digest)}: the file is missing") from error
+            raise LostFileError(f"{self.path(digest)}: the file is missing") from error
 
     def write(self, content: bytes, announced: str | None = None) -> str:
         """Store bytes that are in memory, and return their digest.
@@ -136,8 +174,10 @@ class BlobStore:
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
             _sync_folder(self._folder)
-        Path(file.name).replace(target)
+        with locks.shared(self._folder / LOCK):
+            Path(file.name).replace(target)
         _sync_folder(target.parent)
+        self._checked.remember(target, digest)
 
 
 def _check(digest: str, announced: str | None) -> None:

@@ -13,5 +13,9 @@ class StorageError(Exception):
     """The database or a file failed; the client should try again later."""
 
 
+class LostFileError(StorageError):
+    """A stored file is missing or altered: asking again won't help, so the SDK must not."""
+
+
 class NewerDatabaseError(StorageError):
     """A newer program wrote the database; only that program can read it."""

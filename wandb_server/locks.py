@@ -60,6 +60,26 @@ def held(path: Path, wait: float) -> Iterator[bool]:
             os.close(descriptor)
 
 
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a lock together with any others that share it, for the length of a block.
+
+    Waits for whoever holds it alone.
+
+    Args:
+        path: The lock file, which is made if need be.
+
+    Raises:
+        OSError: The file can't be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def is_taken(path: Path) -> bool:
     """Tell whether a living process holds the exclusive lock.
 

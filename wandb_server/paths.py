@@ -16,6 +16,8 @@ SERVER_LOCK = "server.lock"  # held by the server for its whole life
 START_LOCK = "start.lock"  # held by whoever starts a server, so that only one does
 PORT = "port"  # where the server listens, or last listened
 LOG = "server.log"
+DATABASE = "wandb.sqlite3"
+BLOBS = "blobs"  # the content of all files, see `blobs.py`
 
 
 def data_dir() -> Path:

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
 from wandb_server.database import Database
-from wandb_server.errors import NotFoundError
+from wandb_server.errors import LostFileError
 from wandb_server.names import check_file_path
 from wandb_server.run_files import put_file
 from wandb_server.runs import get_run
@@ -55,7 +55,7 @@ class Transfers:
         """Give a blob under a file name, whole or the asked-for range."""
         if not self._allowed(request, "GET"):
             return _forbidden()
-        return self._send(request.path_params["digest"], request.path_params["name"])
+        return await self._send(request.path_params["digest"], request.path_params["name"])
 
     async def allow_own_pages(self, request: Request) -> Response:
         """Tell a browser that this server's own pages, and no others, may read downloads."""
@@ -64,20 +64,29 @@ class Transfers:
 
     async def download_by_digest(self, request: Request) -> Response:
         """Give a blob to a client with the key; the SDK asks so when `download` fails."""
-        return self._send(request.path_params["digest"], request.path_params["name"])
+        return await self._send(request.path_params["digest"], request.path_params["name"])
 
     def _record(self, run_id: int, name: str, digest: str, size: int) -> None:
         with self._database.write() as connection:
             put_file(connection, get_run(connection, run_id).id, name, digest, size)
 
-    def _send(self, digest: str, name: str) -> Response:
-        path = self._blobs.path(digest)
-        if not path.is_file():
-            raise NotFoundError(f"{path}: the file is missing")
+    async def _send(self, digest: str, name: str) -> Response:
+        if not self._blobs.is_checked(digest):
+            await run_in_threadpool(self._check, digest, name)
         media_type = mimetypes.guess_type(PurePosixPath(name).name)[0]
         return FileResponse(
-            path, headers=_HEADERS, media_type=media_type or "application/octet-stream"
+            self._blobs.path(digest),
+            headers=_HEADERS,
+            media_type=media_type or "application/octet-stream",
         )
+
+    def _check(self, digest: str, name: str) -> None:
+        try:
+            self._blobs.check(digest)
+        except LostFileError as error:
+            raise LostFileError(
+                f"{name!r} is lost: {error}. `python -m wandb_server check` shows the damage."
+            ) from error
 
     def _allowed(self, request: Request, method: str) -> bool:
         token = request.query_params.get("token", "")

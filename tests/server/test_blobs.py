@@ -46,10 +46,11 @@ def test_a_body_that_breaks_off_is_not_stored(tmp_path: Path) -> None:
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_cleared_at_the_start(tmp_path: Path) -> None:
+def test_what_a_killed_server_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
     digest = BlobStore(tmp_path).write(b"kept")
     (tmp_path / "incoming" / "tmpabc").write_bytes(b"half")
     blobs = BlobStore(tmp_path)
+    blobs.clear_incoming()
     assert list((tmp_path / "incoming").iterdir()) == []
     assert blobs.read(digest) == b"kept"
 

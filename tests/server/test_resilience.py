@@ -224,7 +224,7 @@ def test_a_damaged_file_is_named_and_not_served(mortal: LiveServer) -> None:
     digest = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
     path = Urls(mortal.base_url, Signer(KEY)).download(digest, "f")
     status, _, answer = mortal.request("GET", path, key=None)
-    assert status == 404
+    assert status == 410
     assert digest in json.loads(answer)["error"]
 
 

@@ -66,7 +66,7 @@ def test_other_bytes_than_announced_are_refused(live: LiveServer) -> None:
     status, _, answer = live.request("PUT", _urls(live).upload_blob(digest), b"other", key=None)
     assert status == 422
     assert digest.encode() in answer
-    assert live.request("GET", _urls(live).download(digest, "f"), key=None)[0] == 404
+    assert live.request("GET", _urls(live).download(digest, "f"), key=None)[0] == 410
 
 
 def test_an_address_serves_its_own_method_and_path_only(live: LiveServer) -> None:

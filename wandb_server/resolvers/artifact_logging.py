@@ -129,7 +129,7 @@ def _upload_node(scope: Context, spec: Input) -> dict[str, Any]:
     """Say where a file goes; content that is stored already needs no upload."""
     name = check_file_path("artifact file", spec["name"])
     digest = hex_digest(spec.get("md5") or spec.get("digest") or "")
-    stored = scope.blobs.size(digest) is not None
+    stored = scope.blobs.claim(digest)
     return {
         "id": digest,
         "name": name,
