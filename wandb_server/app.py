@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from wandb_server import paths
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore, DigestMismatchError
+from wandb_server.bodies import TooLargeError, read_body
 from wandb_server.database import Database
 from wandb_server.errors import ClientError, LostFileError, NotFoundError, StorageError
 from wandb_server.filestream import apply_post, read_post
@@ -52,6 +53,7 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
         middleware=[Middleware(Guard, api_key=api_key, signer=signer)],
         exception_handlers={
             DigestMismatchError: _answer_mismatch,
+            TooLargeError: _answer_too_large,
             NotFoundError: _answer_not_found,
             ClientError: _answer_client_error,
             LostFileError: _answer_lost,
@@ -78,7 +80,8 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
         return await graphql.answer(request, Urls(_base_url(request), signer))
 
     async def take_post(request: Request) -> Response:
-        post = read_post(await request.body(), request.headers.get("content-encoding", ""))
+        body = await read_body(request.stream())
+        post = read_post(body, request.headers.get("content-encoding", ""))
         path = tuple(request.path_params[part] for part in ("entity", "project", "run"))
         writer = request.headers.get("x-wandb-async-client-id", "")
         return JSONResponse(await run_in_threadpool(_store_post, database, path, post, writer))
@@ -141,6 +144,10 @@ async def _answer_lost(request: Request, error: Exception) -> Response:
     """Answer what won't come back: the SDK repeats most of the 5xx for twenty minutes."""
     _log.error("%s %s: %s", request.method, request.url.path, error)
     return _error(410, error)
+
+
+async def _answer_too_large(_request: Request, error: Exception) -> Response:
+    return _error(413, error)
 
 
 async def _answer_storage_error(request: Request, error: Exception) -> Response:

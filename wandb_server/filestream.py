@@ -1,11 +1,10 @@
 """`POST /files/{entity}/{project}/{run}/file_stream`: what a run sends while it lives."""
 
-import gzip
 import json
 import sqlite3
-import zlib
 from typing import Any
 
+from wandb_server.bodies import unpack
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.history import extend_keys
 from wandb_server.lines import EVENTS, HISTORY, OUTPUT, next_number, parse_object, store_lines
@@ -31,8 +30,8 @@ def read_post(body: bytes, encoding: str) -> dict[str, Any]:
         ClientError: It can't be read.
     """
     try:
-        post = json.loads(gzip.decompress(body) if encoding == "gzip" else body)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        post = json.loads(unpack(body, encoding))
+    except ValueError as error:
         raise ClientError(f"the body can't be read as JSON: {error}") from error
     if not isinstance(post, dict) or not isinstance(post.get("files") or {}, dict):
         raise ClientError("the body must be a JSON object whose files is an object")

@@ -22,7 +22,6 @@ from graphql import (
     OperationType,
     execute_sync,
     get_operation_ast,
-    parse,
     specified_rules,
     validate,
 )
@@ -31,9 +30,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wandb_server.blobs import BlobStore
+from wandb_server.bodies import read_body
 from wandb_server.database import Database
 from wandb_server.errors import ClientError
 from wandb_server.lenient import strip_document, strip_variables
+from wandb_server.limits import (
+    MAX_ANSWERED_FIELDS,
+    BoundedExecution,
+    TooCostlyError,
+    parse_bounded,
+)
 from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.resolvers.context import Context, resolve_by_name
 from wandb_server.schema import SCHEMA
@@ -57,7 +63,7 @@ class Query:
 
 
 class _RejectedError(Exception):
-    """Carries the errors of a mutation out of its transaction, so that it is rolled back."""
+    """Carries the client's mistakes out, past the transaction, which is rolled back."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
         super().__init__(errors[0].message)
@@ -78,7 +84,7 @@ class GraphQLEndpoint:
             ClientError: The body isn't a GraphQL request.
             StorageError, OSError: The database or a file failed.
         """
-        query = read_query(await request.body())
+        query = read_query(await read_body(request.stream()))
         shared = request.headers.get("x-wandb-use-async-filestream") == "true"
         user = request.scope.get(USER_SCOPE, DEFAULT_ENTITY)
         answer = await run_in_threadpool(self.execute, query, urls, shared=shared, user=user)
@@ -97,18 +103,20 @@ class GraphQLEndpoint:
 
         Returns:
             `{"data": ...}`, or `{"data": null, "errors": [...]}` where the client is wrong.
+
+        Raises:
+            ClientError: The query or its answer is too large.
         """
-        document = _prepare(query.text)
-        if isinstance(document, tuple):
-            return _refusal(list(document))
-        operation = get_operation_ast(document, query.operation)
-        if operation is None:
-            return _refusal([GraphQLError(f"the document has no operation {query.operation!r}")])
         surround = partial(Context, blobs=self._blobs, urls=urls, shared=shared, user=user)
         try:
-            return self._run(document, operation, query, surround)
+            document = _prepare(query.text)
+            return self._run(document, _pick_operation(document, query), query, surround)
         except _RejectedError as rejected:
-            return _refusal(rejected.errors)
+            return {"data": None, "errors": [error.formatted for error in rejected.errors]}
+        except TooCostlyError as error:
+            raise ClientError(
+                f"the answer has over {MAX_ANSWERED_FIELDS} fields: ask for smaller pages"
+            ) from error
 
     def _run(
         self,
@@ -126,6 +134,7 @@ class GraphQLEndpoint:
                 variable_values=strip_variables(SCHEMA, operation, query.variables),
                 operation_name=query.operation,
                 field_resolver=resolve_by_name,
+                execution_context_class=BoundedExecution,
             )
             _raise_errors(result)
         return {"data": result.data}
@@ -151,16 +160,26 @@ def read_query(body: bytes) -> Query:
 
 
 @lru_cache(maxsize=512)
-def _prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
-    """Parse and validate a document once; the SDK sends the same ones over and over."""
+def _prepare(text: str) -> DocumentNode:
+    """Parse and validate a document once; the SDK sends the same ones over and over.
+
+    What is refused isn't kept, so that nobody fills the memory with it.
+    """
     try:
-        document = strip_document(SCHEMA, parse(text))
+        document = strip_document(SCHEMA, parse_bounded(text))
     except GraphQLSyntaxError as error:
-        return (error,)
+        raise _RejectedError([error]) from error
     errors = validate(SCHEMA, document, RULES)
-    if not errors:
-        return document
-    return tuple(explain(errors) or errors)
+    if errors:
+        raise _RejectedError(explain(errors) or errors)
+    return document
+
+
+def _pick_operation(document: DocumentNode, query: Query) -> OperationDefinitionNode:
+    operation = get_operation_ast(document, query.operation)
+    if operation is None:
+        raise _RejectedError([GraphQLError(f"there is no operation {query.operation!r}")])
+    return operation
 
 
 def _raise_errors(result: ExecutionResult) -> None:
@@ -172,7 +191,3 @@ def _raise_errors(result: ExecutionResult) -> None:
             raise original
     if errors:
         raise _RejectedError(errors)
-
-
-def _refusal(errors: list[GraphQLError]) -> dict[str, Any]:
-    return {"data": None, "errors": [error.formatted for error in errors]}

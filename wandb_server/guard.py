@@ -15,11 +15,12 @@ _READING = {"GET", "HEAD"}
 
 
 class Guard:
-    """ASGI middleware that turns away foreign hosts (421) and unknown callers (401).
+    """ASGI middleware that turns away foreign hosts (421), pages (403) and callers (401).
 
     The check of `Host` keeps a web page of another site, whose name was made to point to this
-    machine, from reading answers. A browser's session may only read: it can't be led into
-    changing anything.
+    machine, from reading answers. The check of `Origin` keeps pages of other sites, and of
+    other servers on this machine, from using a key that the browser remembers. A browser's
+    session may only read: it can't be led into changing anything.
     """
 
     def __init__(self, app: ASGIApp, api_key: str, signer: Signer) -> None:
@@ -34,17 +35,18 @@ class Guard:
             return
         headers = Headers(scope=scope)
         if not _is_local(headers.get("host", "")):
-            refusal = PlainTextResponse("Use http://127.0.0.1 or http://localhost.", 421)
-            await refusal(scope, receive, send)
+            app: ASGIApp = PlainTextResponse("Use http://127.0.0.1 or http://localhost.", 421)
+        elif scope["method"] != "OPTIONS" and not _is_own_page(headers):
+            app = PlainTextResponse("Pages of other sites may not ask this server.", 403)
         elif self._is_allowed(scope, headers):
-            await self._app(scope, receive, send)
+            app = self._app
         else:
-            refusal = PlainTextResponse(
+            app = PlainTextResponse(
                 "The API key is missing or wrong. For the page, run: python -m wandb_server open",
                 401,
                 {"WWW-Authenticate": 'Basic realm="wandb_server"'},
             )
-            await refusal(scope, receive, send)
+        await app(scope, receive, send)
 
     def _is_allowed(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
@@ -62,3 +64,9 @@ def _is_local(host: str) -> bool:
     if not colon or host.endswith("]"):
         return host.lower() in _HOSTS
     return name.lower() in _HOSTS and port.isascii() and port.isdigit()
+
+
+def _is_own_page(headers: Headers) -> bool:
+    """Tell whether a request comes from a page of this server, or from no page at all."""
+    origin = headers.get("origin")
+    return origin is None or origin.lower() == f"http://{headers['host'].lower()}"

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 from wandb_server.errors import ClientError
 
@@ -68,10 +68,12 @@ def check_file_path(kind: str, path: str) -> str:
 
     Raises:
         ClientError: The path is empty, absolute, too long, has a ".." part or a control character.
+            What would be absolute or have such a part on Windows counts too: whoever downloads
+            the file may be there.
     """
     _check_characters(kind, path, _MAX_PATH_BYTES)
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or ".." in path.split("\\"):
+    windows = PureWindowsPath(path)  # takes both kinds of slashes
+    if not PurePosixPath(path).parts or windows.root or ".." in windows.parts:
         raise ClientError(f"{kind} {path!r}: give a relative path without '..'")
     return path
 
