@@ -71,7 +71,7 @@ def parse_bounded(text: str) -> DocumentNode:
 
 
 def measure(document: DocumentNode) -> Cost:
-    """Measure all operations and all fragments of a document together.
+    """Measure a document: all operations together, or the largest fragment if that is larger.
 
     Raises:
         ClientError: A fragment holds itself.
@@ -99,7 +99,12 @@ class _Measure:
 
     def total(self) -> Cost:
         operations = [self._selections(operation.selection_set) for operation in self._operations]
-        return _add([*operations, *map(self._fragment, self._fragments)])
+        parts = [_add(operations), *map(self._fragment, self._fragments)]
+        return Cost(
+            max(part.fields for part in parts),
+            max(part.aliases for part in parts),
+            max(part.depth for part in parts),
+        )
 
     def _selections(self, selections: SelectionSetNode | None) -> Cost:
         return _add(self._selection(item) for item in (selections.selections if selections else ()))
