@@ -3,12 +3,13 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import mlflow
@@ -27,6 +28,8 @@ from pipeline.report import Report
 from pipeline.schema import Config
 from pipeline.steps import Artifact, Deferred, Made, Step, StepResult, encode_parameters
 from pipeline.wandb_target import choose
+
+Answer = TypeVar("Answer")
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_INHERITED = (
@@ -66,17 +69,21 @@ class Pipeline:
         for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
             if name in self._target.variables:
                 os.environ[name] = self._target.variables[name]
-        workers = ThreadPoolExecutor(2)
-        # After a failure, environments that nobody will use are not made.
-        resources.callback(workers.shutdown, wait=True, cancel_futures=True)
+        # One thread asks W&B, in the order of the questions; two make environments. After a
+        # failure, nothing that waits there is begun.
+        asker, workers = ThreadPoolExecutor(1), ThreadPoolExecutor(2)
+        for executor in (asker, workers):
+            resources.callback(executor.shutdown, wait=True, cancel_futures=True)
         is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
         tracking.quiet()
         experiment = tracking.open_experiment(main.project_name, os.environ)
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
         check_manager(self._manager)
         run_id = tracking.open_run(experiment, main.experiment_name, os.environ, is_trial)
-        self._workers = workers
+        self._asker, self._workers = asker, workers
         self._scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        # wandb.Api makes a folder for each run it reads, in the system's temporary one by default.
+        os.environ["WANDB_DIR"] = str(self._scratch)
         self._run_id = run_id
         resources.enter_context(mlflow.start_run(run_id=run_id))
         self._experiment = experiment
@@ -96,12 +103,12 @@ class Pipeline:
         self._resources.__exit__(kind, error, traceback)
 
     @cached_property
-    def _registry_ready(self) -> "Future[Registry]":
-        return self._workers.submit(Registry, self._target, self._config.main.project_name)
-
-    @property
     def _registry(self) -> Registry:
-        return self._registry_ready.result()
+        return Registry(self._target, self._config.main.project_name)
+
+    def _ask(self, question: Callable[[Registry], Answer]) -> "Future[Answer]":
+        """Ask W&B while this thread goes on: the import of wandb alone takes a second."""
+        return self._asker.submit(lambda: question(self._registry))
 
     def step(self, name: str, **parameters: Any) -> tuple[Artifact, ...]:
         """Declare a step; it runs when `run` is called, if the config names it.
@@ -127,10 +134,10 @@ class Pipeline:
             self._config.evaluate.production_alias,
         )
 
-        def find() -> str | None:
+        def find(registry: Registry) -> str | None:
             if model is None or data.name is None:
                 return None
-            return self._registry.find_ancestor(f"{model}:{alias}", data.name)
+            return registry.find_ancestor(f"{model}:{alias}", data.name)
 
         return find
 
@@ -144,10 +151,13 @@ class Pipeline:
         """
         steps = [step for step in self._steps if step.name in self._executed]
         self._report.begin([step.name for step in steps])
+        ready = self._ask(lambda _: None)
         if not self._target.is_local:
-            self._registry_ready.result()
+            ready.result()
         self._look_up_inputs(steps)
         environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
+        for step in steps:
+            step.look_up(self._ask)
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
         mlflow.log_metrics(self._report.metrics())
@@ -160,9 +170,14 @@ class Pipeline:
         for step in steps:
             for artifact in step.inputs:
                 if artifact.maker not in running and artifact.name and not artifact.version:
-                    artifact.version = self._registry.require_version(
-                        artifact.name, artifact.maker, step.name
-                    )
+                    artifact.version = self._ask(
+                        partial(
+                            Registry.require_version,
+                            name=artifact.name,
+                            maker=artifact.maker,
+                            needed_by=step.name,
+                        )
+                    ).result()
 
     def _prepare(self, name: str) -> None:
         folder = ROOT / name
@@ -175,9 +190,6 @@ class Pipeline:
         started = time.monotonic()
         self._report.start_step(step)
         environment.result()
-        # wandb takes a second to import and is first needed when a step has ended: while this
-        # process waits for the step, that second costs nothing.
-        _ = self._registry_ready
         finished = self._run_component(step)
         self._pin_outputs(step, finished)
         return StepResult(
@@ -214,10 +226,10 @@ class Pipeline:
             if len(self._backend.started) == count:
                 raise StepError(f"The step {step.name!r} can't be started: {error}") from error
             raise StepError(self._failure(step)) from error
-        finished = self._registry.read_run(self._backend.started[-1].run_id)
+        run_id = self._backend.started[-1].run_id
+        finished = self._ask(partial(Registry.read_run, run_id=run_id)).result()
         self._page = finished.url.split("/runs/")[0]
-        client = MlflowClient()
-        client.set_tag(self._backend.started[-1].run_id, "wandb.run_url", finished.url)
+        MlflowClient().set_tag(run_id, "wandb.run_url", finished.url)
         return finished
 
     def _failure(self, step: Step) -> str:

@@ -2,12 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from pipeline.registry import Registry
 
 
 @dataclass(eq=False)
@@ -32,8 +36,8 @@ class Made:
     name: str | None
 
 
-# A value that is looked up when its step starts, such as the data of the model in production.
-Deferred = Callable[[], str | None]
+# A value that W&B knows, such as the data of the model in production.
+Deferred = Callable[["Registry"], str | None]
 
 
 @dataclass
@@ -54,6 +58,17 @@ class Step:
     def inputs(self) -> list[Artifact]:
         """Artifacts that it takes."""
         return [value for value in self.parameters.values() if isinstance(value, Artifact)]
+
+    def look_up(self, ask: Callable[[Deferred], "Future[str | None]"]) -> None:
+        """Begin to ask for the values that W&B knows.
+
+        Args:
+            ask: Puts the question; the step waits for the answer when it starts.
+        """
+        self.parameters = {
+            name: ask(value) if callable(value) else value
+            for name, value in self.parameters.items()
+        }
 
 
 @dataclass
@@ -109,8 +124,8 @@ def _encode(name: str, value: Any, scratch: Path) -> str | None:
             return ",".join(f"{key}={item}" for key, item in value.items())
         case _ if isinstance(value, dict) or dataclasses.is_dataclass(value):
             return str(_write_yaml(scratch / f"{name}.yaml", value))
-        case _ if callable(value):
-            return _encode(name, value(), scratch)
+        case Future():
+            return _encode(name, value.result(), scratch)
     return str(value)
 
 

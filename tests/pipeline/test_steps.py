@@ -1,5 +1,6 @@
 """Parameters reach a step as the texts that its MLproject takes."""
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from pipeline.schema import Features, Promote, Tfidf
 from pipeline.steps import Artifact, Made, Step, encode_parameters
 
 RAW = Artifact("raw_data.parquet", "download", "raw_data.parquet:v3")
+
+
+def answered(value: str | None) -> "Future[str | None]":
+    future: Future[str | None] = Future()
+    future.set_result(value)
+    return future
 
 
 @pytest.mark.parametrize(
@@ -24,14 +31,14 @@ RAW = Artifact("raw_data.parquet", "download", "raw_data.parquet:v3")
         ({"accuracy": 0.7, "f1_macro": 0.5}, "accuracy=0.7,f1_macro=0.5"),
         (RAW, "raw_data.parquet:v3"),
         (Made("clean.parquet"), "clean.parquet"),
-        (lambda: "found:v1", "found:v1"),
+        (answered("found:v1"), "found:v1"),
     ],
 )
 def test_a_value_becomes_a_text(value: Any, text: str, tmp_path: Path) -> None:
     assert encode_parameters(Step("x", {"name": value}, ()), tmp_path) == {"name": text}
 
 
-@pytest.mark.parametrize("value", [None, Made(None), lambda: None])
+@pytest.mark.parametrize("value", [None, Made(None), answered(None)])
 def test_what_is_not_set_is_left_to_the_project_s_default(value: Any, tmp_path: Path) -> None:
     assert encode_parameters(Step("x", {"name": value}, ()), tmp_path) == {}
 
@@ -54,3 +61,21 @@ def test_a_structure_becomes_a_yaml_file(value: Any, content: Any, tmp_path: Pat
 
 def test_a_step_s_inputs_are_the_artifacts_among_its_parameters() -> None:
     assert Step("x", {"a": RAW, "b": Made("c"), "d": 1}, ()).inputs == [RAW]
+
+
+def test_a_value_that_wandb_knows_is_asked_for_once_and_the_others_stay() -> None:
+    questions = []
+
+    def question(_: Any) -> str | None:
+        raise AssertionError("asked here, not by `ask`")
+
+    def ask(asked: Any) -> "Future[str | None]":
+        questions.append(asked)
+        return answered("clean.parquet:v2")
+
+    step = Step("check_data", {"alpha": 0.05, "reference": question, "sample": RAW}, ())
+    step.look_up(ask)
+    assert questions == [question]
+    assert step.parameters["reference"].result() == "clean.parquet:v2"
+    assert step.parameters["alpha"] == 0.05
+    assert step.parameters["sample"] is RAW
