@@ -1,6 +1,7 @@
 """Checks a table against the rules of its data set, and against the data in production."""
 
 import argparse
+import gc
 import logging
 import sys
 import tempfile
@@ -195,3 +196,5 @@ if __name__ == "__main__":
         sys.exit(f"check_data: {error}")
     except KeyboardInterrupt:
         sys.exit("check_data: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends

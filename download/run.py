@@ -1,6 +1,7 @@
 """Downloads a table and logs it as a Parquet artifact."""
 
 import argparse
+import gc
 import logging
 import re
 import signal
@@ -147,3 +148,5 @@ if __name__ == "__main__":
         sys.exit(f"download: {error}")
     except KeyboardInterrupt:
         sys.exit("download: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends

@@ -1,6 +1,7 @@
 """Scores an exported model on the test split, and promotes it if it beats the one in production."""
 
 import argparse
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -192,3 +193,5 @@ if __name__ == "__main__":
         sys.exit(f"evaluate: {error}")
     except KeyboardInterrupt:
         sys.exit("evaluate: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends

@@ -1,5 +1,6 @@
 """The start of main.py as a program: arguments, signals, exit code."""
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -31,4 +32,8 @@ def run_main(task: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
         return 130
+    finally:
+        # At the end, Python would look for garbage in all that mlflow and wandb have built up: half
+        # a second, for memory that the system takes back anyway.
+        gc.freeze()
     return 0

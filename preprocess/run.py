@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import gc
 import logging
 import re
 import sys
@@ -210,3 +211,5 @@ if __name__ == "__main__":
         sys.exit(f"preprocess: {error}")
     except KeyboardInterrupt:
         sys.exit("preprocess: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends

@@ -1,6 +1,7 @@
 """Splits a table into a training and a test part."""
 
 import argparse
+import gc
 import logging
 import math
 import sys
@@ -234,3 +235,5 @@ if __name__ == "__main__":
         sys.exit(f"segregate: {error}")
     except KeyboardInterrupt:
         sys.exit("segregate: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends

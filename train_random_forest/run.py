@@ -1,6 +1,7 @@
 """Trains a random forest on the training split, validates it, exports it as an MLflow model."""
 
 import argparse
+import gc
 import logging
 import sys
 import tempfile
@@ -185,3 +186,5 @@ if __name__ == "__main__":
         sys.exit(f"train_random_forest: {error}")
     except KeyboardInterrupt:
         sys.exit("train_random_forest: stopped.")
+    finally:
+        gc.freeze()  # or Python looks for garbage in all the libraries before it ends
