@@ -5,9 +5,11 @@ terminal reaches it and its children in no certain order. This one is registered
 `step` and used through `mlflow.run(..., backend="step")`.
 """
 
+import logging
 import os
 import signal
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ from mlflow.projects.utils import (
 
 from pipeline.environments import activation
 from pipeline.signals import STOP_SIGNALS, listening_to_interrupts
+from pipeline.wandb_target import storage_fault
+
+logger = logging.getLogger(__name__)
 
 NAME = "step"
 # Seconds that an interrupted step has to end its W&B run before it is killed.
@@ -37,9 +42,18 @@ GRACE = 15.0
 class StepProcess(SubmittedRun):
     """A running step: its MLflow run and its process."""
 
-    def __init__(self, run_id: str, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, run_id: str, process: "subprocess.Popen[bytes]", wandb: str = "") -> None:
+        """Take a process that was just started.
+
+        Args:
+            run_id: Id of its MLflow run.
+            process: The leader of a process group of its own.
+            wandb: Base URL of the W&B that it was told to use; empty if it was told none.
+        """
         self._run_id = run_id
         self.process = process
+        self._wandb = wandb
+        self._started_at = time.time()
 
     @property
     def run_id(self) -> str:
@@ -47,8 +61,16 @@ class StepProcess(SubmittedRun):
         return self._run_id
 
     def wait(self) -> bool:
-        """Wait for the end of the step; True if it ended with exit code 0."""
-        return self.process.wait() == 0
+        """Wait for the end of the step; True if it ended with exit code 0.
+
+        What the local W&B server couldn't store meanwhile is said here: the SDK tells the step
+        no more than that an upload failed, and loses lines of a history without a word.
+        """
+        is_well = self.process.wait() == 0
+        fault = storage_fault(self._wandb, self._started_at)
+        if fault:
+            logger.error("The local W&B server couldn't store everything: %s", fault)
+        return is_well
 
     def get_status(self) -> str:
         """Return MLflow's name for the state of the step."""
@@ -135,7 +157,8 @@ class StepBackend(AbstractBackend):
                 },
                 start_new_session=True,
             )
-        self.started.append(StepProcess(run_id, process))
+        address = backend_config["environment"].get("WANDB_BASE_URL", "")
+        self.started.append(StepProcess(run_id, process, address))
         return self.started[-1]
 
 

@@ -76,13 +76,39 @@ def _local(reason: str) -> WandbTarget:
         server = ensure_running()
     except ServerError as error:
         raise WandbError(f"The local W&B server can't be used: {error}") from error
+    # A server on this machine is soon back, or something is wrong that a person must mend.
+    retries = {"RETRY_MAX": "15", "RETRY_WAIT_MAX_SECONDS": "1"}
     variables = server.environment() | {
-        # A server on this machine is soon back.
-        "WANDB__GRAPHQL_RETRY_WAIT_MAX_SECONDS": "1",
-        "WANDB__FILE_STREAM_RETRY_WAIT_MAX_SECONDS": "1",
-        "WANDB__FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "1",
+        f"WANDB__{part}_{name}": value
+        for part in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")
+        for name, value in retries.items()
     }
     return WandbTarget(server.base_url, reason, variables, is_local=True)
+
+
+def storage_fault(address: str, since: float) -> str | None:
+    """Return what the local server couldn't store, which the SDK doesn't tell.
+
+    Args:
+        address: Base URL of the W&B that a step used; empty if none was set.
+        since: Seconds since 1970; what was before is an older story.
+
+    Returns:
+        A message for people; None if all was stored, or if that W&B isn't the local server.
+    """
+    from wandb_server import ServerError, running
+    from wandb_server.faults import ask
+
+    if urlsplit(address).hostname != "127.0.0.1":
+        return None
+    try:
+        server = running()
+    except ServerError as error:
+        return str(error)
+    if server is None or server.base_url != address:
+        return None
+    fault = ask(server.base_url, server.api_key)
+    return fault.message if fault and fault.at >= since else None
 
 
 def find_credentials(environment: Mapping[str, str]) -> tuple[str, str | None]:

@@ -8,8 +8,8 @@ Example:
 """
 
 from wandb_server.server_error import ServerError
-from wandb_server.service import Server, ensure_running
+from wandb_server.service import Server, ensure_running, running
 from wandb_server.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Server", "ServerError", "ensure_running"]
+__all__ = ["Server", "ServerError", "ensure_running", "running"]

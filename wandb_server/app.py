@@ -1,6 +1,7 @@
 """The ASGI application: what is answered where, and how faults are told."""
 
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from wandb_server import paths
+from wandb_server import faults, paths
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore, DigestMismatchError
 from wandb_server.bodies import TooLargeError, read_body
@@ -69,6 +70,7 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
         lifespan=lambda app: _closing(database),  # noqa: ARG005  Starlette passes the app
     )
     app.state.database, app.state.blobs, app.state.signer = database, blobs, signer
+    app.state.data_dir, app.state.last_fault = data_dir, None
     return app
 
 
@@ -88,6 +90,7 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
 
     return [
         Route("/healthz", _answer_health),
+        Route(faults.PATH, _tell_last_fault),
         Route("/graphql", answer_graphql, methods=["POST"]),
         Route("/files/{entity}/{project}/{run}/file_stream", take_post, methods=["POST"]),
         Route("/upload/blob/{digest}", transfers.upload_blob, methods=["PUT"]),
@@ -152,8 +155,15 @@ async def _answer_too_large(_request: Request, error: Exception) -> Response:
 
 async def _answer_storage_error(request: Request, error: Exception) -> Response:
     """Answer what may pass, such as a full disk, so that the SDK tries again."""
-    _log.error("%s %s: %s", request.method, request.url.path, error)
-    return _error(503, error)
+    message = paths.unusable(request.app.state.data_dir, error)
+    request.app.state.last_fault = faults.Fault(time.time(), message)
+    _log.error("%s %s: %s", request.method, request.url.path, message)
+    return JSONResponse({"error": message}, 503)
+
+
+async def _tell_last_fault(request: Request) -> Response:
+    fault = request.app.state.last_fault
+    return JSONResponse(fault._asdict() if fault else None)
 
 
 async def _answer_disconnect(_request: Request, _error: Exception) -> Response:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.server import client
 from tests.server.conftest import KEY, ROOT, LiveServer, sdk_environment
+from wandb_server import faults
 from wandb_server.auth import Signer
 from wandb_server.urls import Urls
 
@@ -189,11 +190,19 @@ def test_a_full_disk_is_told_and_no_version_appears_until_there_is_room(
     mortal: LiveServer,
 ) -> None:
     artifact_id, uploads, place = _announce(mortal)
+    assert faults.ask(mortal.base_url, KEY) is None
     mortal.stop()
+    began = time.time()
     mortal.start("--largest-file", "1500000")
     status, _, answer = mortal.request("PUT", uploads[0], FILES["big.bin"], key=None)
     assert status == 503
-    assert "File too large" in json.loads(answer)["error"]
+    message = json.loads(answer)["error"]
+    assert f"can't use the data folder {mortal.folder}: File too large" in message
+    # The SDK doesn't show this answer to anybody, so it can be asked for.
+    assert mortal.request("GET", faults.PATH, key=None)[0] == 401
+    fault = faults.ask(mortal.base_url, KEY)
+    assert fault is not None
+    assert (fault.message, fault.at > began) == (message, True)
     assert list((mortal.folder / "blobs" / "incoming").iterdir()) == []
     assert _put_all(mortal, uploads, place) == [503, 200, 200]
     assert "'big.bin' wasn't uploaded" in str(_commit_status(mortal, artifact_id)[1]["errors"])
