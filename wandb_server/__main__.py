@@ -1,4 +1,4 @@
-"""The command line: `python -m wandb_server serve | start | stop | status | env | open`."""
+"""The command line: `python -m wandb_server serve | start | stop | status | env | open | ...`."""
 
 # ruff: noqa: T201 - printing is what a command line is for
 
@@ -14,6 +14,7 @@ from wandb_server import paths, service
 from wandb_server.keys import load_or_create_key
 from wandb_server.server_error import ServerError
 from wandb_server.service import IDLE_VARIABLE, Server, ensure_running
+from wandb_server.upkeep.commands import add_commands
 from wandb_server.version import VERSION
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; None takes the process's own.
 
     Returns:
-        Exit code: 0, 1 after an error, 3 when `status` finds no server, 130 after Ctrl-C.
+        Exit code: 0, 1 after an error, 3 when `status` finds no server, 4 when `check`,
+        `backup` or `restore` finds damage, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
@@ -73,12 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _add_start_options(add(name, run, text))
     add("stop", _stop, "Stop the server, after the requests that are being served.")
-    add("status", _status, "Show whether it runs, where, since when, and the size of its data.")
+    add("status", _status, "Show whether it runs, where, since when, and the sizes of its data.")
     environment = add("env", _env, "Print the lines that point a shell's wandb to the server.")
     environment.add_argument("--shell", choices=["sh", "fish"], default="sh", help="default: sh")
     page = add("open", _open, "Open the server's page in the browser, signed in.")
     page.add_argument("path", nargs="?", default="/", help="page to open, such as /local/songs")
     page.add_argument("--print", action="store_true", help="only print the link")
+    add_commands(add)
     return parser
 
 
@@ -145,6 +148,9 @@ def _stop(_options: argparse.Namespace) -> int:
 
 
 def _status(_options: argparse.Namespace) -> int:
+    from wandb_server.upkeep.actions import show_usage  # loads what a server needs
+    from wandb_server.upkeep.wording import readable
+
     folder = paths.data_dir()
     server = service.running() if folder.exists() else None
     for name, value in _describe(server):
@@ -152,7 +158,8 @@ def _status(_options: argparse.Namespace) -> int:
     print(f"{'data folder':<12}{folder}")
     with paths.folder_errors(folder):
         for name, size in paths.sizes(folder).items():
-            print(f"{'':<12}{name:<16}{_readable(size):>10}")
+            print(f"{'':<12}{name:<16}{readable(size):>10}")
+    show_usage()
     return 0 if server else NOT_RUNNING
 
 
@@ -166,14 +173,6 @@ def _describe(server: Server | None) -> list[tuple[str, str]]:
         ("process", str(server.health.pid)),
         ("version", server.health.version),
     ]
-
-
-def _readable(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _env(options: argparse.Namespace) -> int:

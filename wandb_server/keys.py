@@ -53,7 +53,32 @@ def is_current(folder: Path, key: str) -> bool:
         return False
 
 
+def replace_key(folder: Path) -> None:
+    """Give a data folder a new key, whatever it had before.
+
+    Args:
+        folder: The data folder; it exists.
+
+    Raises:
+        ServerError: The file can't be written.
+    """
+    with paths.folder_errors(folder):
+        _write_draft(folder / paths.KEY).replace(folder / paths.KEY)
+
+
 def _create(path: Path) -> None:
+    draft = _write_draft(path)
+    try:
+        # Unlike a rename, a link never replaces the key that another process made first.
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+
+
+def _write_draft(path: Path) -> Path:
+    """Write a new key to a private file beside its place."""
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -61,9 +86,7 @@ def _create(path: Path) -> None:
             file.write(os.urandom(32).hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # Unlike a rename, a link never replaces the key that another process made first.
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
+    except OSError:
         draft.unlink()
+        raise
+    return draft

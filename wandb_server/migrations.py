@@ -240,6 +240,18 @@ def migrate(connection: sqlite3.Connection) -> None:
         _apply(connection, migration)
 
 
+def missing_migrations(connection: sqlite3.Connection) -> list[str]:
+    """List the migrations that a database lacks, in order; empty when it is up to date.
+
+    Raises:
+        NewerDatabaseError: The database holds a migration that this program doesn't know.
+    """
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migration'").fetchone()
+    applied = _applied(connection) if known else set()
+    _refuse_newer(applied)
+    return [item.__name__ for item in MIGRATIONS if item.__name__ not in applied]
+
+
 def _applied(connection: sqlite3.Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT name FROM migration")}
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from wandb_server import health, locks, paths
 from wandb_server.auth import Signer
 from wandb_server.health import Health
-from wandb_server.keys import load_or_create_key
+from wandb_server.keys import load_or_create_key, replace_key
 from wandb_server.server_error import ServerError
 from wandb_server.version import API_VERSION, VERSION
 
@@ -136,6 +136,27 @@ def stop() -> bool:
         return False
     _end(server)
     return True
+
+
+def rotate_key() -> Server | None:
+    """Give the data folder a new key; a server that runs is started anew with it.
+
+    Requests in flight end first. The old key, and all links and sessions made with it, are
+    refused from then on.
+
+    Returns:
+        The new server, or None if none ran.
+
+    Raises:
+        ServerError: The data folder can't be used, or its server doesn't answer, end or start.
+    """
+    folder = paths.data_dir()
+    paths.prepare(folder)
+    # Else somebody could start a server with the old key in between.
+    with paths.folder_errors(folder), locks.held(folder / paths.START_LOCK, 2 * _START_SECONDS):
+        ran = stop()
+        replace_key(folder)
+    return ensure_running() if ran else None
 
 
 def find(folder: Path, key: str) -> Server | None:

@@ -31,6 +31,10 @@ def md5(content: bytes) -> str:
     return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
+def hex_md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def manifest(files: dict[str, bytes]) -> bytes:
     contents = {
         name: {"digest": md5(content), "size": len(content)} for name, content in files.items()

@@ -33,6 +33,7 @@ class Core:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.signer = Signer(KEY)
         self.urls = Urls("http://127.0.0.1:1", self.signer)
         self.blobs = BlobStore(folder / "blobs")

@@ -60,7 +60,7 @@ def test_nothing_is_told_without_the_key(live: LiveServer, method: str, path: st
 def test_a_browser_session_may_read_but_not_write(live: LiveServer) -> None:
     cookie = {"Cookie": f"{SESSION_COOKIE}={Signer(KEY).sign(SESSION, 60)}"}
     missing = "/artifactsV2/default/local/p/c/b/" + "0" * 32 + "/f"
-    assert live.request("GET", missing, headers=cookie, key=None)[0] == 404
+    assert live.request("GET", missing, headers=cookie, key=None)[0] == 410
     assert live.request("POST", "/graphql", b"{}", cookie, key=None)[0] == 401
 
 

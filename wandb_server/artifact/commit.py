@@ -11,6 +11,7 @@ from wandb_server.artifact.lookups import (
     get_artifact,
 )
 from wandb_server.artifact.manifests import Entry
+from wandb_server.artifact.mend import mend
 from wandb_server.artifact.merge import Assembly, assemble
 from wandb_server.artifact.records import (
     LATEST,
@@ -27,7 +28,8 @@ def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_i
     Args:
         connection: Inside a write transaction, so that numbers have no gaps and no doubles.
         blobs: Where the uploaded files are.
-        artifact_id: Row of the version; one that is committed already stays as it is.
+        artifact_id: Row of the version; one that is committed already stays as it is, or
+            takes the files that it had lost.
 
     Raises:
         ClientError: The manifest or a file is missing, or a file has another size.
@@ -35,7 +37,7 @@ def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_i
     """
     artifact = get_artifact(connection, artifact_id)
     if artifact.state == "COMMITTED":
-        return artifact
+        return mend(connection, blobs, artifact)
     if artifact.state == "DELETED":
         raise NotFoundError(f"artifact {artifact_id} was deleted")
     parts = assemble(connection, blobs, artifact)

@@ -194,7 +194,7 @@ def _describe(connection: sqlite3.Connection, artifact: Artifact, new: NewArtifa
     connection.execute(
         "UPDATE artifact SET run_id = ?, digest = ?, digest_algorithm = ?, description = ?,"
         " metadata = ?, ttl_seconds = ?, distributed_id = ?, history_step = ?,"
-        " pending_aliases = ? WHERE id = ?",
+        " pending_aliases = ?, updated_at = ? WHERE id = ?",
         (
             new.run_id,
             new.digest,
@@ -205,6 +205,7 @@ def _describe(connection: sqlite3.Connection, artifact: Artifact, new: NewArtifa
             new.distributed_id,
             new.history_step,
             json.dumps(list(aliases)),
+            clock.now(),
             artifact.id,
         ),
     )

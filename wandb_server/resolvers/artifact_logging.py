@@ -1,5 +1,6 @@
 """How clients log and use versions: create, upload, commit, use."""
 
+from dataclasses import replace
 from typing import Any
 
 from graphql import GraphQLResolveInfo
@@ -19,6 +20,7 @@ from wandb_server.artifact.manifests import (
     announce_digest,
     get_manifest,
 )
+from wandb_server.artifact.mend import is_whole
 from wandb_server.blobs import base64_digest, hex_digest
 from wandb_server.errors import ClientError
 from wandb_server.names import check_file_path
@@ -53,7 +55,11 @@ def _create(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
         client_id=input.get("clientID"),
         deduplicate=bool(input.get("enableDigestDeduplication")),
     )
-    return {"artifact": create_artifact(scope.connection, new)}
+    artifact = create_artifact(scope.connection, new)
+    if artifact.state == "COMMITTED" and not is_whole(scope.connection, scope.blobs, artifact):
+        # So the client uploads what was lost; the commit then finds the version whole.
+        return {"artifact": replace(artifact, state="PENDING")}
+    return {"artifact": artifact}
 
 
 def _collection_name(fields: Input) -> str:

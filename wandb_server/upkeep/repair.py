@@ -1,0 +1,98 @@
+"""Mend what can be mended, and put aside, never away, what can't be trusted."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from wandb_server import locks
+from wandb_server.artifact.links import delete_artifact
+from wandb_server.artifact.lookups import get_artifact
+from wandb_server.blobs import LOCK
+from wandb_server.integrity import digest_of
+from wandb_server.server_error import ServerError
+from wandb_server.upkeep.check import ALTERED, Lost, Report
+from wandb_server.upkeep.collect import LOCK_SECONDS
+from wandb_server.upkeep.files import store_content
+from wandb_server.upkeep.store import Store
+
+ASIDE = "damaged"  # folder for files that aren't what they should be; nothing reads it
+
+Say = Callable[[str], None]
+
+
+def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> list[Lost]:
+    """Do what can be done about what a check found, and say each thing that is done.
+
+    Altered and stray files are moved out of the way, since a file under a wrong name keeps
+    the right content from being stored again. What is lost is put back when its content lies
+    anywhere in the folder.
+
+    Args:
+        store: The opened data folder.
+        report: What a check has just found in it.
+        say: Called with one line for each thing that was done.
+        forget: Also remove from the records what remains lost: names of run files, and
+            versions that lack a file.
+
+    Returns:
+        What remains lost.
+
+    Raises:
+        OSError: A file can't be moved or written.
+        sqlite3.Error: The database can't be changed.
+    """
+    for item in report.lost:
+        if item.fault == ALTERED:
+            _set_aside(store, item.path, say, item.digest)
+    for file in report.stray:
+        _set_aside(store, file.path, say, None)
+    wanted = {item.digest: item for item in report.lost if item.uses}
+    remaining = _put_back(store, wanted, say)
+    if forget:
+        for item in remaining:
+            _forget(store, item, say)
+        return []
+    return remaining
+
+
+def _set_aside(store: Store, path: Path, say: Say, digest: str | None) -> None:
+    """Move a file out of the store, unless an upload has just put the right one there."""
+    folder = store.folder / ASIDE
+    folder.mkdir(mode=0o700, exist_ok=True)
+    place = folder / f"{path.name}.{time.time_ns()}"
+    with locks.held(store.blobs_folder / LOCK, LOCK_SECONDS) as had:
+        if not had:
+            raise ServerError("the stored files stayed locked: try again later")
+        if not path.exists() or (digest and digest_of(path) == digest):
+            return
+        path.rename(place)
+    say(f"moved {path} to {place}")
+
+
+def _put_back(store: Store, wanted: dict[str, Lost], say: Say) -> list[Lost]:
+    """Look for lost content among the files that were put aside, now or earlier."""
+    folder = store.folder / ASIDE
+    if wanted and folder.exists():
+        for path in sorted(folder.iterdir()):
+            digest = digest_of(path)
+            if digest not in wanted:
+                continue
+            with path.open("rb") as content:
+                if store_content(store.blobs, content, digest):
+                    say(f"put back {wanted.pop(digest).path} from {path}")
+    return list(wanted.values())
+
+
+def _forget(store: Store, item: Lost, say: Say) -> None:
+    with store.write():
+        for use in item.uses:
+            if use.kind == "run":
+                store.connection.execute(
+                    "DELETE FROM run_file WHERE run_id = ? AND name = ? AND digest = ?",
+                    (use.owner_id, use.file, use.digest),
+                )
+                say(f"removed the name {use.file} from run {use.owner}")
+            elif get_artifact(store.connection, use.owner_id).state == "COMMITTED":
+                version = get_artifact(store.connection, use.owner_id)
+                delete_artifact(store.connection, version, delete_aliases=True)
+                say(f"deleted version {use.owner}, which lacks {use.file}")
