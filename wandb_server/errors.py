@@ -9,6 +9,10 @@ class NotFoundError(ClientError):
     """The request names something that doesn't exist."""
 
 
+class GoneError(NotFoundError):
+    """What a sweep's agent works for is gone; it looks at nothing but HTTP's 404."""
+
+
 class StorageError(Exception):
     """The database or a file failed; the client should try again later."""
 

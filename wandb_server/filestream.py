@@ -9,6 +9,7 @@ from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.history import extend_keys
 from wandb_server.lines import EVENTS, HISTORY, OUTPUT, next_number, parse_object, store_lines
 from wandb_server.runs import Run, beat, find_run_by_path, update_run
+from wandb_server.sweeps.hand_outs import is_told_to_stop
 
 _STREAMS = {
     "wandb-history.jsonl": HISTORY,
@@ -68,7 +69,8 @@ def apply_post(
             _store_summary(connection, run, lines[-1], merge=bool(writer))
         elif name in _STREAMS:
             _store(connection, run, _STREAMS[name], offset, lines, writer)
-    state, exitcode = _state(post, stopping=bool(run.stop_requested))
+    stopping = bool(run.stop_requested) or is_told_to_stop(connection, run.id)
+    state, exitcode = _state(post, stopping=stopping)
     beat(connection, run.id, state, exitcode)
     return {"stopped": bool(run.stop_requested), "exitcode": None, "limits": {}}
 

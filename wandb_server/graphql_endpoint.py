@@ -32,7 +32,7 @@ from starlette.responses import Response
 from wandb_server.blobs import BlobStore
 from wandb_server.bodies import read_body
 from wandb_server.database import Database
-from wandb_server.errors import ClientError
+from wandb_server.errors import ClientError, GoneError
 from wandb_server.lenient import strip_document, strip_variables
 from wandb_server.limits import (
     MAX_ANSWERED_FIELDS,
@@ -187,7 +187,8 @@ def _raise_errors(result: ExecutionResult) -> None:
     errors = result.errors or []
     for error in errors:
         original = error.original_error
-        if original is not None and not isinstance(original, (ClientError, GraphQLError)):
+        is_ours = original is not None and not isinstance(original, (ClientError, GraphQLError))
+        if original is not None and (is_ours or isinstance(original, GoneError)):
             raise original
     if errors:
         raise _RejectedError(errors)

@@ -217,9 +217,29 @@ def m002_sweeps(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX run_sweep ON run (project_id, sweep_name)")
 
 
+def m003_sweep_hand_outs(connection: sqlite3.Connection) -> None:
+    """Remember what agents were given, and which earlier runs a sweep learns from."""
+    for column in (
+        # Empty for what was given out before: the run's config holds it.
+        "choice TEXT NOT NULL DEFAULT ''",
+        "times_given INTEGER NOT NULL DEFAULT 1",
+        "was_seen INTEGER NOT NULL DEFAULT 0",
+        "told_to_stop INTEGER NOT NULL DEFAULT 0",
+    ):
+        connection.execute(f"ALTER TABLE agent_run ADD COLUMN {column}")
+    connection.execute("CREATE INDEX agent_run_run ON agent_run (run_id)")
+    connection.execute(
+        """CREATE TABLE sweep_prior_run (
+        sweep_id INTEGER NOT NULL REFERENCES sweep ON DELETE CASCADE,
+        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+        PRIMARY KEY (sweep_id, run_id)) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_runs_and_artifacts,
     m002_sweeps,
+    m003_sweep_hand_outs,
 )
 
 

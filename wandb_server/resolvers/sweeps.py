@@ -3,21 +3,25 @@
 import json
 from typing import Any
 
-import yaml
 from graphql import GraphQLResolveInfo
 
-from wandb_server import ids
-from wandb_server.errors import ClientError, NotFoundError
+from wandb_server import clock, ids
+from wandb_server.errors import ClientError, GoneError, NotFoundError
 from wandb_server.lines import parse_object
 from wandb_server.projects import Project, ensure_project, find_project, get_project
 from wandb_server.resolvers.context import Resolvers, context
 from wandb_server.resolvers.paging import connect
+from wandb_server.run_search import search_runs
 from wandb_server.sweeps.choose import expected_runs
-from wandb_server.sweeps.config import parse_config
+from wandb_server.sweeps.config import find_violations, parse_config
 from wandb_server.sweeps.dispatch import commands_for
+from wandb_server.sweeps.hand_outs import SILENT_AFTER_SECONDS
+from wandb_server.sweeps.metrics import read_summary
+from wandb_server.sweeps.progress import current_state
 from wandb_server.sweeps.store import (
     Agent,
     Sweep,
+    add_prior_runs,
     create_agent,
     create_sweep,
     find_sweep,
@@ -25,6 +29,7 @@ from wandb_server.sweeps.store import (
     get_sweep,
     list_agent_runs,
     list_agents,
+    list_prior_runs,
     list_sweep_runs,
     list_sweeps,
     update_sweep,
@@ -62,6 +67,16 @@ def _runs(
     return connect(runs, lambda run: run.id, first, after)
 
 
+def _prior_runs(
+    sweep: Sweep,
+    info: GraphQLResolveInfo,
+    first: int | None = None,
+    after: str | None = None,
+) -> dict[str, Any]:
+    runs = list_prior_runs(context(info).connection, sweep.id)
+    return connect(runs, lambda run: run.id, first, after)
+
+
 def _agents(sweep: Sweep, info: GraphQLResolveInfo) -> dict[str, Any]:
     return connect(list_agents(context(info).connection, sweep.id), lambda agent: agent.id)
 
@@ -73,6 +88,10 @@ def _agent(
 ) -> Agent | None:
     found = get_agent(context(info).connection, ids.decode("Agent", agentName))
     return found if found.sweep_id == sweep.id else None
+
+
+def _agent_state(agent: Agent) -> str:
+    return "RUNNING" if agent.heartbeat_at > clock.ago(SILENT_AFTER_SECONDS) else "STOPPED"
 
 
 def _agent_runs(
@@ -92,9 +111,8 @@ def _best_loss(sweep: Sweep, info: GraphQLResolveInfo) -> float | None:
     if config.metric is None:
         return None
     runs = list_sweep_runs(context(info).connection, sweep)
-    values = [parse_object(run.summary_metrics).get(config.metric) for run in runs]
-    numbers = [value for value in values if isinstance(value, (int, float)) and value == value]
-    return (max if config.maximize else min)(numbers, default=None)
+    values = [value for run in runs if (value := read_summary(run, config.metric)) is not None]
+    return (max if config.metric.maximize else min)(values, default=None)
 
 
 def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
@@ -107,7 +125,11 @@ def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
     else:
         raise ClientError("a sweep needs a config: send it, or the id of a sweep")
     update_sweep(connection, sweep.id, input)
-    return {"sweep": get_sweep(connection, sweep.id), "configValidationWarnings": []}
+    if input.get("priorRunsFilters"):
+        runs = search_runs(connection, sweep.project_id, input["priorRunsFilters"], None)
+        add_prior_runs(connection, sweep.id, runs)
+    warnings = find_violations(input["config"]) if input.get("config") else []
+    return {"sweep": get_sweep(connection, sweep.id), "configValidationWarnings": warnings}
 
 
 def _create_agent(
@@ -129,7 +151,10 @@ def _heartbeat(
     input: Input,  # noqa: A002
 ) -> dict[str, Any]:
     connection = context(info).connection
-    agent = get_agent(connection, ids.decode("Agent", input["id"]))
+    try:
+        agent = get_agent(connection, ids.decode("Agent", input["id"]))
+    except NotFoundError as error:
+        raise GoneError(str(error)) from error
     states = parse_object(input.get("runState") or "{}")
     working_on = [name for name, is_working in states.items() if is_working]
     return {"agent": agent, "commands": json.dumps(commands_for(connection, agent, working_on))}
@@ -144,7 +169,8 @@ RESOLVERS: Resolvers = {
     "Sweep": {
         "id": lambda sweep, _info: ids.encode("Sweep", sweep.id),
         "project": lambda sweep, info: get_project(context(info).connection, sweep.project_id),
-        "method": lambda sweep, _info: yaml.safe_load(sweep.config).get("method"),
+        "state": lambda sweep, info: current_state(context(info).connection, sweep),
+        "method": lambda sweep, _info: parse_config(sweep.config).method,
         "heartbeatAt": lambda sweep, _info: sweep.updated_at,
         "earlyStopJobRunning": lambda _sweep, _info: False,
         "controllerRunName": lambda _sweep, _info: None,
@@ -152,13 +178,14 @@ RESOLVERS: Resolvers = {
         "runCount": lambda sweep, info: len(list_sweep_runs(context(info).connection, sweep)),
         "runCountExpected": lambda sweep, _info: expected_runs(parse_config(sweep.config)),
         "runs": _runs,
+        "priorRuns": _prior_runs,
         "agent": _agent,
         "agents": _agents,
     },
     "Agent": {
         "id": lambda agent, _info: ids.encode("Agent", agent.id),
         "name": lambda agent, _info: ids.encode("Agent", agent.id),
-        "state": lambda _agent, _info: "RUNNING",
+        "state": lambda agent, _info: _agent_state(agent),
         "totalRuns": lambda agent, info: len(list_agent_runs(context(info).connection, agent.id)),
         "runs": _agent_runs,
     },

@@ -1,60 +1,65 @@
-"""Chooses the parameters of a sweep's next run."""
+"""Chooses parameters from a grid or by chance."""
 
 import itertools
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from wandb_server.sweeps.config import Parameter, SweepConfig, nest
+from wandb_server.sweeps.config import SweepConfig
+from wandb_server.sweeps.parameters import Parameter, axis_length, nest, same
+
+Choice = dict[str, Any]
 
 
-def choose(config: SweepConfig, seed: str, index: int) -> dict[str, Any] | None:
-    """Choose the parameters of one run.
+def next_in_grid(parameters: Sequence[Parameter], taken: Collection[str]) -> Choice | None:
+    """Give the first combination of a grid that isn't taken.
 
     Args:
-        config: The sweep's configuration.
-        seed: What makes the sweep's random choices its own, such as its id.
-        index: How many runs were chosen before, from 0; the same index gives the same choice.
+        parameters: Those of the sweep.
+        taken: What was given out before, as `same` writes it.
 
     Returns:
-        The run's config, nested as the parameters are; None when the sweep is done.
+        The parameters, nested as a run's config is; None when all combinations are taken.
     """
-    if config.run_cap is not None and index >= config.run_cap:
-        return None
-    paths = [parameter.path for parameter in config.parameters]
-    if config.method == "grid":
-        combination = _pick([_grid(parameter) for parameter in config.parameters], index)
-        return None if combination is None else nest(dict(zip(paths, combination, strict=True)))
-    source = random.Random(f"{seed}:{index}")  # noqa: S311  chance for science, not for secrets
-    values = [_draw(parameter, source) for parameter in config.parameters]
-    return nest(dict(zip(paths, values, strict=True)))
+    paths = [parameter.path for parameter in parameters]
+    for values in itertools.product(*map(_axis, parameters)):
+        choice = nest(dict(zip(paths, values, strict=True)))
+        if same(choice) not in taken:
+            return choice
+    return None
+
+
+def draw(parameters: Sequence[Parameter], source: random.Random) -> Choice:
+    """Draw each parameter from its distribution; nested as a run's config is."""
+    return nest({parameter.path: draw_one(parameter, source) for parameter in parameters})
+
+
+def chance(seed: str, index: int) -> random.Random:
+    """Make the source of chance for choice number `index` of a sweep: always the same one."""
+    return random.Random(f"{seed}:{index}")  # noqa: S311  chance for science, not for secrets
 
 
 def expected_runs(config: SweepConfig) -> int | None:
     """Give how many runs the sweep will have; None when there is no end to them."""
     if config.method != "grid":
         return config.run_cap
-    size = math.prod(len(_grid(parameter)) for parameter in config.parameters)
+    size = math.prod(map(axis_length, config.parameters))
     return size if config.run_cap is None else min(size, config.run_cap)
 
 
-def _pick(axes: list[list[Any]], index: int) -> tuple[Any, ...] | None:
-    return next(itertools.islice(itertools.product(*axes), index, None), None)
+def quantise(parameter: Parameter, value: float) -> float:
+    """Round to a multiple of the parameter's step; whole steps give whole numbers."""
+    step: float = parameter.spec["q"]
+    count = round(value / step)
+    if isinstance(step, int):
+        return count * step
+    # 3 * 0.1 is 0.30000000000000004, which nobody meant.
+    return float(f"{count * step:.15g}")
 
 
-def _grid(parameter: Parameter) -> list[Any]:
-    spec = parameter.spec
-    if parameter.distribution == "constant":
-        return [spec["value"]]
-    if parameter.distribution == "categorical":
-        return list(spec["values"])
-    step = spec.get("q", 1)
-    count = math.floor((spec["max"] - spec["min"]) / step + 1e-9) + 1
-    return [spec["min"] + number * step for number in range(count)]
-
-
-def _draw(parameter: Parameter, source: random.Random) -> Any:
+def draw_one(parameter: Parameter, source: random.Random) -> Any:
+    """Draw a value of one parameter."""
     spec, kind = parameter.spec, parameter.distribution
     if kind == "constant":
         return spec["value"]
@@ -63,42 +68,42 @@ def _draw(parameter: Parameter, source: random.Random) -> Any:
     if kind == "int_uniform":
         return source.randint(spec["min"], spec["max"])
     if kind.startswith("q_"):
-        return _round(_CONTINUOUS[kind.removeprefix("q_")](source, spec), spec.get("q", 1))
+        return quantise(parameter, _CONTINUOUS[kind.removeprefix("q_")](source, spec))
     return _CONTINUOUS[kind](source, spec)
 
 
-def _round(value: float, step: float) -> float:
-    """Round to a multiple of the step; whole steps give whole numbers."""
-    rounded = round(value / step) * step
-    return int(rounded) if isinstance(step, int) else rounded
+def _axis(parameter: Parameter) -> Sequence[Any]:
+    """List the values of a parameter in a grid, each once."""
+    spec = parameter.spec
+    if parameter.distribution == "constant":
+        return [spec["value"]]
+    if parameter.distribution == "categorical":
+        return list({same(value): value for value in spec["values"]}.values())
+    step = spec.get("q", 1)
+    steps = range(axis_length(parameter))
+    return [_value_at(spec["min"], step, number) for number in steps]
 
 
-def _log_uniform(source: random.Random, spec: dict[str, Any]) -> float:
-    return math.exp(source.uniform(spec["min"], spec["max"]))
+def _value_at(start: float, step: float, number: int) -> float:
+    """Give the value that lies a number of steps behind the start, without a float's dust."""
+    value = start + number * step
+    return float(f"{value:.15g}") if isinstance(value, float) else value
 
 
 def _log_uniform_values(source: random.Random, spec: dict[str, Any]) -> float:
-    return math.exp(source.uniform(math.log(spec["min"]), math.log(spec["max"])))
-
-
-def _inv_log_uniform(source: random.Random, spec: dict[str, Any]) -> float:
-    return math.exp(-source.uniform(spec["min"], spec["max"]))
-
-
-def _inv_log_uniform_values(source: random.Random, spec: dict[str, Any]) -> float:
-    return float(spec["max"] + spec["min"] - _log_uniform_values(source, spec))
+    low, high = float(spec["min"]), float(spec["max"])
+    return min(max(math.exp(source.uniform(math.log(low), math.log(high))), low), high)
 
 
 _Draw = Callable[[random.Random, dict[str, Any]], float]
 _CONTINUOUS: dict[str, _Draw] = {
     "uniform": lambda source, spec: source.uniform(spec["min"], spec["max"]),
-    "log_uniform": _log_uniform,
+    "log_uniform": lambda source, spec: math.exp(source.uniform(spec["min"], spec["max"])),
     "log_uniform_values": _log_uniform_values,
-    "inv_log_uniform": _inv_log_uniform,
-    "inv_log_uniform_values": _inv_log_uniform_values,
-    "normal": lambda source, spec: source.gauss(spec.get("mu", 0), spec.get("sigma", 1)),
-    "log_normal": lambda source, spec: source.lognormvariate(
-        spec.get("mu", 0), spec.get("sigma", 1)
-    ),
-    "beta": lambda source, spec: source.betavariate(spec.get("a", 1), spec.get("b", 1)),
+    "inv_log_uniform": lambda source, spec: math.exp(-source.uniform(spec["min"], spec["max"])),
+    # Where the logarithm of x is uniform, so is that of 1/x.
+    "inv_log_uniform_values": _log_uniform_values,
+    "normal": lambda source, spec: source.gauss(spec["mu"], spec["sigma"]),
+    "log_normal": lambda source, spec: source.lognormvariate(spec["mu"], spec["sigma"]),
+    "beta": lambda source, spec: source.betavariate(spec["a"], spec["b"]),
 }

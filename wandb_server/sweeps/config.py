@@ -1,55 +1,61 @@
-"""The configuration of a sweep: read, checked, its parameters laid out flat."""
+"""The configuration of a sweep: read and checked."""
 
-from collections.abc import Iterator
+import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from wandb_server.errors import ClientError
+from wandb_server.sweeps.hyperband import Hyperband, read_hyperband
+from wandb_server.sweeps.parameters import Parameter, find_oddities, read_parameters
 
-_METHODS = ("grid", "random")
-_DISTRIBUTIONS = {
-    "constant": ("value",),
-    "categorical": ("values",),
-    "categorical_w_probabilities": ("values", "probabilities"),
-    "int_uniform": ("min", "max"),
-    "uniform": ("min", "max"),
-    "q_uniform": ("min", "max"),
-    "log_uniform": ("min", "max"),
-    "log_uniform_values": ("min", "max"),
-    "q_log_uniform": ("min", "max"),
-    "q_log_uniform_values": ("min", "max"),
-    "inv_log_uniform": ("min", "max"),
-    "inv_log_uniform_values": ("min", "max"),
-    "normal": (),
-    "q_normal": (),
-    "log_normal": (),
-    "q_log_normal": (),
-    "beta": (),
-    "q_beta": (),
+_METHODS = ("grid", "random", "bayes")
+_GOALS = ("minimize", "maximize")
+_IMPUTE = ("worst", "best", "latest")
+# Keys that mean something; "project" and the like are for the client.
+_KEYS = {
+    *("apiVersion", "kind", "name", "description", "entity", "project", "settings"),
+    *("program", "command", "controller", "job", "image_uri"),
+    *("method", "metric", "parameters", "run_cap", "early_terminate"),
 }
-_GRID = {"constant", "categorical", "int_uniform", "q_uniform"}
+_METRIC_KEYS = {"name", "goal", "target", "impute", "impute_while_running"}
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One parameter: `path` is its name, and those of the groups around it from outside in."""
+class Metric:
+    """What a sweep is about.
 
-    path: tuple[str, ...]
-    distribution: str
-    spec: dict[str, Any]
+    Attributes:
+        name: A key of the runs' history and summary.
+        maximize: Whether more is better.
+        target: Value at which the sweep has what it wants; None goes on.
+        impute: What stands for the value of a run that failed: worst (of all runs), best or
+            latest (of its own).
+        impute_while_running: The same for a run at work; None waits for its end.
+    """
+
+    name: str
+    maximize: bool
+    target: float | None
+    impute: str
+    impute_while_running: str | None
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """What a sweep is asked to do; `run_cap` None means no limit but the grid's own."""
+    """What a sweep is asked to do.
+
+    `run_cap` None means no limit but the grid's own; `program` is for the agent's command.
+    """
 
     method: str
     parameters: list[Parameter]
-    metric: str | None
-    maximize: bool
+    metric: Metric | None
+    early_terminate: Hyperband | None
     run_cap: int | None
+    program: str | None
 
 
 def parse_config(text: str) -> SweepConfig:
@@ -59,83 +65,116 @@ def parse_config(text: str) -> SweepConfig:
         text: YAML as the SDK sends it.
 
     Raises:
-        ClientError: It is no valid configuration, or its method is neither grid nor random.
+        ClientError: It asks for what this server can't do; the message says what it can.
     """
+    fields = _load(text)
+    method = _read_method(fields)
+    metric = _read_metric(fields.get("metric"))
+    stopping = read_hyperband(fields.get("early_terminate"))
+    for wish, stands in (("method: bayes", method == "bayes"), ("early_terminate", stopping)):
+        if stands and metric is None:
+            raise ClientError(f"sweep config: {wish} needs a metric: {{name: ..., goal: ...}}")
+    return SweepConfig(
+        method=method,
+        parameters=read_parameters(fields.get("parameters"), method),
+        metric=metric,
+        early_terminate=stopping,
+        run_cap=_read_cap(fields.get("run_cap")),
+        program=fields.get("program"),
+    )
+
+
+def find_violations(text: str) -> list[str]:
+    """Say what in a valid configuration is probably not what was meant, one sentence each."""
+    fields = _load(text)
+    return [
+        *(f"there is no key {key!r}" for key in sorted(fields.keys() - _KEYS)),
+        *(
+            f"metric: there is no key {key!r}"
+            for key in sorted((fields.get("metric") or {}).keys() - _METRIC_KEYS)
+        ),
+        *find_oddities(fields["parameters"]),
+    ]
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Takes no aliases: a few lines of them would stand for more values than fit in memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ClientError("sweep config: write values out, YAML aliases (*name) aren't taken")
+        return super().compose_node(parent, index)
+
+
+def _load(text: str) -> dict[str, Any]:
+    """Read YAML as what JSON could hold: keys are texts, and there are no dates."""
     try:
-        fields = yaml.safe_load(text)
+        fields = json.loads(json.dumps(yaml.load(text, _PlainLoader)))  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
         raise ClientError(f"sweep config: not valid YAML: {error}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("parameters"), dict):
+    except TypeError as error:
+        raise ClientError(f"sweep config: {error}; put dates and the like in quotes") from error
+    if not isinstance(fields, dict):
         raise ClientError("sweep config: it needs a method and parameters")
+    return fields
+
+
+def _read_method(fields: dict[str, Any]) -> str:
+    for key, what in (
+        ("scheduler", "sweeps that a scheduler of the client runs"),
+        ("metrics", "sweeps over several metrics"),
+    ):
+        if fields.get(key) is not None:
+            raise ClientError(f"sweep config: {key}: this local server doesn't have {what}")
     method = fields.get("method")
     if method not in _METHODS:
         raise ClientError(
             f"sweep config: this local server doesn't have the method {method!r}; "
-            f"it has {' and '.join(_METHODS)}"
+            f"one of {', '.join(_METHODS)}"
         )
-    metric = fields.get("metric") or {}
-    config = SweepConfig(
-        method=method,
-        parameters=list(_flatten((), fields["parameters"])),
-        metric=metric.get("name"),
-        maximize=metric.get("goal") == "maximize",
-        run_cap=fields.get("run_cap"),
+    return str(method)
+
+
+def _read_metric(fields: object) -> Metric | None:
+    if fields is None:
+        return None
+    if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
+        raise ClientError(f"sweep config: metric needs a name, such as {{name: loss}}: {fields!r}")
+    target = fields.get("target")
+    if target is not None and not _is_number(target):
+        raise ClientError(f"sweep config: metric.target must be a number, not {target!r}")
+    return Metric(
+        name=fields["name"],
+        maximize=_one_of("metric.goal", fields.get("goal"), _GOALS) == "maximize",
+        target=target,
+        impute=_one_of("metric.impute", fields.get("impute"), _IMPUTE),
+        impute_while_running=_read_running(fields.get("impute_while_running")),
     )
-    _check_method(config)
-    return config
 
 
-def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Put values by path into nested dicts, as the run's config holds them."""
-    result: dict[str, Any] = {}
-    for path, value in values.items():
-        inner = result
-        for group in path[:-1]:
-            inner = inner.setdefault(group, {})
-        inner[path[-1]] = value
-    return result
+def _read_running(value: object) -> str | None:
+    # YAML reads a bare `false` as no text.
+    if value in (None, False, "false"):
+        return None
+    return _one_of("metric.impute_while_running", value, (*_IMPUTE, "false"))
 
 
-def _flatten(outer: tuple[str, ...], specs: dict[str, Any]) -> Iterator[Parameter]:
-    for name, spec in specs.items():
-        path = (*outer, str(name))
-        if not isinstance(spec, dict):
-            raise ClientError(f"sweep parameter {'.'.join(path)}: write {{value: {spec!r}}}")
-        if isinstance(spec.get("parameters"), dict):
-            yield from _flatten(path, spec["parameters"])
-        else:
-            yield _parameter(path, spec)
+def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Check a choice; the first one stands for what was left out."""
+    if value is None:
+        return allowed[0]
+    if value not in allowed:
+        raise ClientError(f"sweep config: {key} {value!r}: one of {', '.join(allowed)}")
+    return str(value)
 
 
-def _parameter(path: tuple[str, ...], spec: dict[str, Any]) -> Parameter:
-    distribution = spec.get("distribution") or _guess(spec)
-    if distribution not in _DISTRIBUTIONS:
-        raise ClientError(
-            f"sweep parameter {'.'.join(path)}: there is no distribution {distribution!r}; "
-            f"one of {', '.join(_DISTRIBUTIONS)}"
-        )
-    missing = [key for key in _DISTRIBUTIONS[distribution] if key not in spec]
-    if missing:
-        raise ClientError(f"sweep parameter {'.'.join(path)}: {', '.join(missing)} is missing")
-    if "values" in spec and not (isinstance(spec["values"], list) and spec["values"]):
-        raise ClientError(f"sweep parameter {'.'.join(path)}: values must be a list of some")
-    return Parameter(path, distribution, spec)
+def _read_cap(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ClientError(f"sweep config: run_cap must be a whole number above 0, not {value!r}")
+    return value
 
 
-def _guess(spec: dict[str, Any]) -> str:
-    """Name the distribution of a parameter that doesn't name it; nested ones never do."""
-    if "value" in spec:
-        return "constant"
-    if "values" in spec:
-        return "categorical"
-    bounds = (spec.get("min"), spec.get("max"))
-    return "int_uniform" if all(isinstance(bound, int) for bound in bounds) else "uniform"
-
-
-def _check_method(config: SweepConfig) -> None:
-    for parameter in config.parameters:
-        if config.method == "grid" and parameter.distribution not in _GRID:
-            raise ClientError(
-                f"sweep parameter {'.'.join(parameter.path)}: a grid can't go through "
-                f"{parameter.distribution!r}; one of {', '.join(sorted(_GRID))}, or use random"
-            )
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,19 +7,28 @@ from collections.abc import Collection
 from typing import Any
 
 from wandb_server import clock
-from wandb_server.runs import Run, create_run, update_run
-from wandb_server.sweeps.choose import choose
-from wandb_server.sweeps.config import parse_config
-from wandb_server.sweeps.store import (
-    Agent,
-    Sweep,
-    get_sweep,
-    list_agent_runs,
-    list_sweep_runs,
-    update_sweep,
+from wandb_server.runs import Run, create_run, find_run, get_run, update_run
+from wandb_server.sweeps.config import SweepConfig, parse_config
+from wandb_server.sweeps.hand_outs import (
+    SILENT_AFTER_SECONDS,
+    HandOut,
+    add_hand_out,
+    give_again,
+    is_told_to_stop,
+    list_hand_outs,
+    mark_seen,
+    take_over,
+    tell_to_stop,
 )
+from wandb_server.sweeps.metrics import count_values, read_history
+from wandb_server.sweeps.parameters import same
+from wandb_server.sweeps.progress import next_choice
+from wandb_server.sweeps.store import Agent, Sweep, get_agent, get_sweep, list_sweep_runs
 
 Command = dict[str, Any]
+_EXIT: Command = {"type": "exit"}
+# An answer may get lost, or a program may end before it starts its run: once more, then no more.
+_TRIES = 2
 
 
 def commands_for(
@@ -33,53 +42,116 @@ def commands_for(
         working_on: Names of the runs that it has started and not finished.
 
     Returns:
-        At most one command: run, stop or exit.
+        Runs to stop, or at most one command: run or exit.
     """
     connection.execute("UPDATE agent SET heartbeat_at = ? WHERE id = ?", (clock.now(), agent.id))
     sweep = get_sweep(connection, agent.sweep_id)
+    config = parse_config(sweep.config)
+    _settle(connection, agent, working_on)
+    if stops := _find_stops(connection, sweep, config, working_on):
+        return [{"type": "stop", "run_id": name} for name in stops]
+    if working_on or sweep.state == "PAUSED":
+        return []
+    if sweep.state in ("FINISHED", "CANCELED"):
+        return [_EXIT]
+    return [_next(connection, sweep, config, agent)]
+
+
+def _settle(connection: sqlite3.Connection, agent: Agent, working_on: Collection[str]) -> None:
+    """Note what the report tells about the runs that the agent was given."""
+    for given in list_hand_outs(connection, agent.sweep_id):
+        if given.agent_id != agent.id:
+            continue
+        run = get_run(connection, given.run_id)
+        if run.name in working_on:
+            mark_seen(connection, run.id)
+        elif given.told_to_stop and run.state in ("pending", "running"):
+            # Its program was ended, so it can't say so itself.
+            update_run(connection, run.id, {"state": "killed"})
+        elif given.was_seen and run.state == "pending":
+            # Its program ended without ever starting the run.
+            update_run(connection, run.id, {"state": "failed"})
+
+
+def _find_stops(
+    connection: sqlite3.Connection,
+    sweep: Sweep,
+    config: SweepConfig,
+    working_on: Collection[str],
+) -> list[str]:
+    """List the runs that the agent is to stop, among those that it works on."""
+    names = sorted(working_on)
     if sweep.state == "CANCELED":
-        return [_stop(sorted(working_on)[0]) if working_on else {"type": "exit"}]
-    if working_on:
-        return []
-    if sweep.state == "FINISHED":
-        return [{"type": "exit"}]
-    if sweep.state == "PAUSED":
-        return []
-    return [_next(connection, sweep, agent)]
+        return names
+    runs = [run for name in names if (run := find_run(connection, sweep.project_id, name))]
+    for run in runs:
+        if _lags(connection, sweep, config, run):
+            tell_to_stop(connection, run.id)
+    return [run.name for run in runs if run.stop_requested or is_told_to_stop(connection, run.id)]
 
 
-def _stop(name: str) -> Command:
-    return {"type": "stop", "run_id": name}
+def _lags(connection: sqlite3.Connection, sweep: Sweep, config: SweepConfig, run: Run) -> bool:
+    """Tell whether the run is so far behind the sweep's others that it needn't go on."""
+    stopping, metric = config.early_terminate, config.metric
+    if stopping is None or metric is None or stopping.band_of(count_values(run, metric)) is None:
+        return False
+    # Less is better from here on.
+    sign = -1 if metric.maximize else 1
+    values = [sign * value for value in read_history(connection, run, metric)]
+    band = stopping.band_of(len(values))
+    if band is None:
+        return False
+    others = [
+        read_history(connection, other, metric)
+        for other in list_sweep_runs(connection, sweep)
+        if count_values(other, metric) >= band
+    ]
+    rivals = [sign * found[band - 1] for found in others if len(found) >= band]
+    return stopping.should_stop(values, rivals)
 
 
-def _next(connection: sqlite3.Connection, sweep: Sweep, agent: Agent) -> Command:
-    """Give the agent a run; one that it was given and never started is given again."""
-    waiting = [run for run in list_agent_runs(connection, agent.id) if run.state == "pending"]
-    if waiting:
-        return _command(waiting[0])
-    values = choose(parse_config(sweep.config), sweep.name, sweep.chosen)
-    if values is None:
-        _finish_if_done(connection, sweep)
-        return {"type": "exit"}
+def _next(
+    connection: sqlite3.Connection, sweep: Sweep, config: SweepConfig, agent: Agent
+) -> Command:
+    """Give the agent a run: one that was given and never started, or a new one."""
+    for given in list_hand_outs(connection, sweep.id):
+        run = get_run(connection, given.run_id)
+        if run.state == "pending" and _is_free(connection, given, run, agent):
+            return _command(run, config)
+    choice = next_choice(connection, sweep, config)
+    if choice is None:
+        return _EXIT
     connection.execute("UPDATE sweep SET chosen = chosen + 1 WHERE id = ?", (sweep.id,))
     run = create_run(connection, sweep.project_id, secrets.token_hex(4), "pending")
-    config = {key: {"value": value} for key, value in values.items()}
     fields = {
         "sweep": sweep.name,
-        "config": json.dumps(config),
+        "config": json.dumps({key: {"value": value} for key, value in choice.items()}),
         "displayName": f"sweep-{sweep.chosen + 1}",
     }
     update_run(connection, run.id, fields)
-    connection.execute("INSERT INTO agent_run VALUES (?, ?)", (agent.id, run.id))
-    return {"type": "run", "run_id": run.name, "args": config}
+    add_hand_out(connection, agent.id, run.id, same(choice))
+    return _command(get_run(connection, run.id), config)
 
 
-def _command(run: Run) -> Command:
-    return {"type": "run", "run_id": run.name, "args": json.loads(run.config)}
+def _is_free(connection: sqlite3.Connection, given: HandOut, run: Run, agent: Agent) -> bool:
+    """Tell whether the agent may start a waiting run, and note it if so."""
+    if given.agent_id != agent.id:
+        owner = get_agent(connection, given.agent_id)
+        if owner.heartbeat_at > clock.ago(SILENT_AFTER_SECONDS):
+            return False
+        take_over(connection, run.id, agent.id)
+        return True
+    if given.times_given >= _TRIES:
+        update_run(connection, run.id, {"state": "failed"})
+        return False
+    give_again(connection, run.id)
+    return True
 
 
-def _finish_if_done(connection: sqlite3.Connection, sweep: Sweep) -> None:
-    """Finish a sweep that has nothing to choose any more and none of its runs at work."""
-    states = {run.current_state() for run in list_sweep_runs(connection, sweep)}
-    if not states & {"running", "pending"}:
-        update_sweep(connection, sweep.id, {"state": "FINISHED"})
+def _command(run: Run, config: SweepConfig) -> Command:
+    return {
+        "type": "run",
+        "run_id": run.name,
+        "args": json.loads(run.config),
+        "program": config.program,
+    }

@@ -2,14 +2,16 @@
 
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wandb_server import clock
 from wandb_server.database import fetch, fetch_one
 from wandb_server.errors import ClientError, NotFoundError
-from wandb_server.runs import Run
+from wandb_server.runs import Run, request_stop, update_run
+from wandb_server.sweeps.bayes import check_optimiser
 from wandb_server.sweeps.config import parse_config
+from wandb_server.sweeps.hand_outs import SILENT_AFTER_SECONDS, list_hand_outs, tell_to_stop
 
 STATES = ("PENDING", "RUNNING", "PAUSED", "FINISHED", "CANCELED")
 
@@ -53,7 +55,7 @@ def create_sweep(connection: sqlite3.Connection, project_id: int, config: str) -
     Raises:
         ClientError: The configuration isn't valid.
     """
-    parse_config(config)
+    _check_config(config)
     now = clock.now()
     cursor = connection.execute(
         "INSERT INTO sweep (project_id, name, config, state, created_at, updated_at)"
@@ -79,7 +81,8 @@ def update_sweep(
     """Change what the fields name; a missing or null field changes nothing.
 
     Raises:
-        ClientError: There is no such state, or the configuration isn't valid.
+        ClientError: There is no such state, the configuration isn't valid, or the sweep has
+            runs already that were chosen by another one.
     """
     changes = {
         column: fields[field] for field, column in _COLUMNS.items() if fields.get(field) is not None
@@ -87,13 +90,46 @@ def update_sweep(
     if changes.get("state", "PENDING") not in STATES:
         raise ClientError(f"sweep state {changes['state']!r}: one of {', '.join(STATES)}")
     if "config" in changes:
-        parse_config(str(changes["config"]))
+        _check_change(connection, get_sweep(connection, sweep_id), str(changes["config"]))
     changes["updated_at"] = clock.now()
     assignments = ", ".join(f"{column} = :{column}" for column in changes)
     connection.execute(
         f"UPDATE sweep SET {assignments} WHERE id = :id",  # noqa: S608  our own column names
         {**changes, "id": sweep_id},
     )
+    if changes.get("state") == "CANCELED":
+        _stop_runs(connection, get_sweep(connection, sweep_id))
+
+
+def _check_config(text: str) -> None:
+    if parse_config(text).method == "bayes":
+        check_optimiser()
+
+
+def _check_change(connection: sqlite3.Connection, sweep: Sweep, config: str) -> None:
+    _check_config(config)
+    # The client sends the config along also where something else is to change.
+    if parse_config(config) != parse_config(sweep.config) and list_sweep_runs(connection, sweep):
+        raise ClientError(
+            f"sweep {sweep.name} has runs already, so its config can't change: make a new sweep"
+        )
+
+
+def _stop_runs(connection: sqlite3.Connection, sweep: Sweep) -> None:
+    """Have all runs of a sweep stopped: by their agents, or by themselves if there is none."""
+    alive = {
+        agent.id
+        for agent in list_agents(connection, sweep.id)
+        if agent.heartbeat_at > clock.ago(SILENT_AFTER_SECONDS)
+    }
+    owners = {given.run_id: given.agent_id for given in list_hand_outs(connection, sweep.id)}
+    for run in list_sweep_runs(connection, sweep):
+        if run.state == "pending":
+            update_run(connection, run.id, {"state": "killed"})
+        elif run.state == "running" and owners.get(run.id) in alive:
+            tell_to_stop(connection, run.id)
+        elif run.state == "running":
+            request_stop(connection, run.id)
 
 
 def find_sweep(connection: sqlite3.Connection, project_id: int, name: str) -> Sweep | None:
@@ -130,6 +166,24 @@ def list_sweep_runs(connection: sqlite3.Connection, sweep: Sweep) -> list[Run]:
         "SELECT * FROM run WHERE project_id = ? AND sweep_name = ? ORDER BY id",
         sweep.project_id,
         sweep.name,
+    )
+
+
+def add_prior_runs(connection: sqlite3.Connection, sweep_id: int, runs: Iterable[int]) -> None:
+    """Let a sweep learn from runs that were there before it; their rows are given."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO sweep_prior_run VALUES (?, ?)", [(sweep_id, run) for run in runs]
+    )
+
+
+def list_prior_runs(connection: sqlite3.Connection, sweep_id: int) -> list[Run]:
+    """List the runs that a sweep learns from without having started them, the oldest first."""
+    return fetch(
+        connection,
+        Run,
+        "SELECT run.* FROM run JOIN sweep_prior_run ON run_id = run.id WHERE sweep_id = ?"
+        " ORDER BY run.id",
+        sweep_id,
     )
 
 
