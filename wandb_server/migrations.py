@@ -236,10 +236,18 @@ def m003_sweep_hand_outs(connection: sqlite3.Connection) -> None:
     )
 
 
+def m004_registries(connection: sqlite3.Connection) -> None:
+    """Remember of a registry who may see it, and which types it takes."""
+    connection.execute("ALTER TABLE project ADD COLUMN access TEXT NOT NULL DEFAULT 'PRIVATE'")
+    connection.execute("ALTER TABLE project ADD COLUMN any_type INTEGER NOT NULL DEFAULT 1")
+    connection.execute("ALTER TABLE project ADD COLUMN updated_at TEXT")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_runs_and_artifacts,
     m002_sweeps,
     m003_sweep_hand_outs,
+    m004_registries,
 )
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from wandb_server import clock
-from wandb_server.database import fetch, fetch_one
+from wandb_server.database import fetch, fetch_count, fetch_one
 from wandb_server.errors import NotFoundError
 from wandb_server.names import check_label
 
@@ -14,13 +14,20 @@ DEFAULT_PROJECT = "uncategorized"
 
 @dataclass(frozen=True)
 class Project:
-    """A row of the table `project`; `description` may be None."""
+    """A row of the table `project`.
+
+    `description` may be None, and so may `updated_at` of one that was never changed. `access`
+    and `any_type` (0 or 1) say of a registry who may see it, and whether it takes any type.
+    """
 
     id: int
     entity: str
     name: str
     description: str | None
     created_at: str
+    access: str
+    any_type: int
+    updated_at: str | None
 
 
 def find_project(
@@ -74,3 +81,29 @@ def ensure_project(connection: sqlite3.Connection, entity: str | None, name: str
     if found is None:
         raise NotFoundError(f"project {entity}/{name} was deleted meanwhile")
     return found
+
+
+def set_description(connection: sqlite3.Connection, project_id: int, description: str) -> None:
+    """Change the description of a project."""
+    connection.execute(
+        "UPDATE project SET description = ?, updated_at = ? WHERE id = ?",
+        (description, clock.now(), project_id),
+    )
+
+
+def measure_entity(connection: sqlite3.Connection, entity: str) -> int:
+    """Sum up the sizes in bytes of the files of an entity's runs and versions.
+
+    Content that several of them share is stored once, but counts for each.
+    """
+    return fetch_count(
+        connection,
+        "SELECT (SELECT coalesce(sum(size), 0) FROM run_file"
+        "   JOIN run ON run.id = run_id JOIN project ON project.id = run.project_id"
+        "   WHERE entity = ?1)"
+        " + (SELECT coalesce(sum(size), 0) FROM artifact"
+        "   JOIN collection ON collection.id = collection_id"
+        "   JOIN project ON project.id = collection.project_id"
+        "   WHERE entity = ?1 AND artifact.state = 'COMMITTED')",
+        entity,
+    )

@@ -13,6 +13,7 @@ from wandb_server.resolvers import (
     collections,
     files,
     identity,
+    registries,
     run_mutations,
     runs,
     sweeps,
@@ -23,6 +24,7 @@ from wandb_server.runs import Run
 
 _MODULES = (
     identity,
+    registries,
     runs,
     sweeps,
     run_mutations,

@@ -9,8 +9,6 @@ _TEAMS = "teams, invitations and further users"
 _MEMBERS = "registry members and roles"
 _AUTOMATIONS = "automations and integrations"
 
-_REGISTRIES = "a listing of registries"
-
 # The feature behind each field that is missing on purpose.
 UNSERVED = {
     "createCustomChart": "custom chart presets",
@@ -48,13 +46,6 @@ UNSERVED = {
     "deleteProjectMembers": _MEMBERS,
     "updateProjectMember": _MEMBERS,
     "updateProjectTeamMember": _MEMBERS,
-    "artifactMemberships": _REGISTRIES,
-    "artifactCollections": _REGISTRIES,
-    "advancedRegistryFeatures": _REGISTRIES,
-    "allowAllArtifactTypesInRegistry": _REGISTRIES,
-    "projects": _REGISTRIES,
-    "renameProject": _REGISTRIES,
-    "deleteModel": _REGISTRIES,
     "triggers": _AUTOMATIONS,
     "integrations": _AUTOMATIONS,
     "createFilterTrigger": _AUTOMATIONS,

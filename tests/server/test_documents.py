@@ -28,9 +28,6 @@ UNSERVED = {
     ),
     "the client refuses to rewind without it": r"RewindRun",
     "the server itself is the scheduler": r"EnqueueSweepRun",
-    "registries are listed by a later version": (
-        r"Registry(Versions|Collections)|\w+Regist(ry|ries)|FetchAdvancedRegistryFeatures"
-    ),
 }
 
 

@@ -22,6 +22,7 @@ from wandb_server.artifact.records import (
 from wandb_server.database import fetch, fetch_one
 from wandb_server.errors import ClientError
 from wandb_server.names import check_artifact_name
+from wandb_server.registries import check_type
 
 
 def link_artifact(
@@ -36,10 +37,12 @@ def link_artifact(
     Linking it again keeps its number there and moves the aliases.
 
     Raises:
-        ClientError: The name isn't allowed or is taken by another type or by a sequence.
+        ClientError: The name isn't allowed or is taken by another type or by a sequence, or
+            the project is a registry that doesn't take this type.
     """
     source = get_collection(connection, artifact.collection_id)
     type_name = get_type(connection, source.type_id).name
+    check_type(connection, project_id, type_name)
     portfolio = ensure_collection(connection, project_id, type_name, portfolio_name, "PORTFOLIO")
     if _find_link(connection, portfolio.id, artifact.id) is None:
         add_member(connection, portfolio.id, artifact.id)

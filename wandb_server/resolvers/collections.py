@@ -25,6 +25,7 @@ from wandb_server.artifact.records import (
     Collection,
     Membership,
 )
+from wandb_server.artifact.search import search_collections, search_members
 from wandb_server.projects import Project, get_project
 from wandb_server.resolvers.context import Resolver, Resolvers, context
 from wandb_server.resolvers.paging import connect
@@ -50,12 +51,15 @@ def _collections(
     info: GraphQLResolveInfo,
     first: int | None = None,
     after: str | None = None,
-    **_ignored: object,
+    filters: str | None = None,
+    order: str | None = None,
 ) -> dict[str, Any]:
+    connection = context(info).connection
     project_id, type_id = (
         (source.project_id, source.id) if isinstance(source, ArtifactType) else (source.id, None)
     )
-    found = list_collections(context(info).connection, project_id, type_id)
+    listed = list_collections(connection, project_id, type_id)
+    found = search_collections(connection, listed, filters, order)
     return connect(found, row_id, first, after)
 
 
@@ -72,13 +76,11 @@ def _versions(
     first: int | None = None,
     after: str | None = None,
     order: str | None = None,
-    **_ignored: object,
+    filters: str | None = None,
 ) -> dict[str, Any]:
     connection = context(info).connection
-    found = list_versions(connection, collection.id)
-    # Versions can be ordered by number or by time, which is the same order.
-    if order and not order.startswith("-"):
-        found.reverse()
+    listed = list_versions(connection, collection.id)
+    found = search_members(connection, listed, filters, order)
     page = connect(found, row_id, first, after)
     for edge in page["edges"]:
         member = edge["node"]

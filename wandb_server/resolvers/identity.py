@@ -5,14 +5,17 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from wandb_server import ids
+from wandb_server import ids, registries
 from wandb_server.projects import (
     Project,
     ensure_project,
     find_project,
+    get_project,
     list_projects,
+    measure_entity,
+    set_description,
 )
-from wandb_server.resolvers.context import Resolvers, context
+from wandb_server.resolvers.context import Context, Resolvers, context
 from wandb_server.resolvers.paging import connect
 
 
@@ -24,29 +27,42 @@ def user_of(info: GraphQLResolveInfo) -> dict[str, Any]:
         "name": name,
         "username": name,
         "email": None,
-        "admin": True,
+        "admin": False,  # there is nobody to administer
         "flags": "{}",
         "entity": name,
         "apiKeys": {"edges": []},
         "teams": {"edges": [{"node": {"name": name}}]},
-        "organizations": [],
     }
 
 
 @dataclass(frozen=True)
 class Entity:
-    """An owner of projects; every name is one, and all belong to the one user."""
+    """An owner of projects; every name is one, and all belong to the one user.
+
+    `kind` is "user", or "organization" for the same entity as the owner of registries.
+    """
 
     name: str
+    kind: str = "user"
 
 
 def _viewer(_root: object, info: GraphQLResolveInfo) -> dict[str, Any]:
     return user_of(info)
 
 
+# What the SDK may count on beyond what its oldest versions ask for.
+_FEATURES = (
+    "ARTIFACT_REGISTRY_SEARCH",
+    "INCLUDE_ARTIFACT_TYPES_IN_REGISTRY_CREATION",
+    "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
+    "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
+    "TOTAL_COUNT_IN_FILE_CONNECTION",
+)
+
+
 def _server_info(_root: object, _info: GraphQLResolveInfo) -> dict[str, Any]:
     return {
-        "features": [],
+        "features": [{"name": name, "isEnabled": True} for name in _FEATURES],
         "cliVersionInfo": {"max_cli_version": "0.31.0", "min_cli_version": "0.28.0"},
     }
 
@@ -88,16 +104,33 @@ def _upsert_project(
     info: GraphQLResolveInfo,
     input: dict[str, Any],  # noqa: A002  GraphQL's name
 ) -> dict[str, Any]:
-    connection = context(info).connection
-    entity, name = input.get("entityName") or context(info).user, input.get("name")
-    known = find_project(connection, entity, name)
-    project = known or ensure_project(connection, entity, name)
+    scope = context(info)
+    entity, name = input.get("entityName") or scope.user, input.get("name")
+    known = find_project(scope.connection, entity, name)
+    project = known or ensure_project(scope.connection, entity, name)
     if input.get("description") is not None:
-        connection.execute(
-            "UPDATE project SET description = ? WHERE id = ?", (input["description"], project.id)
-        )
-        project = find_project(connection, entity, name) or project
+        set_description(scope.connection, project.id, input["description"])
+    if project.name.startswith(registries.PREFIX):
+        _set_registry(scope, project, input)
+    project = get_project(scope.connection, project.id)
     return {"project": project, "model": project, "inserted": known is None}
+
+
+def _set_registry(scope: Context, project: Project, fields: dict[str, Any]) -> None:
+    if fields.get("access") is not None:
+        registries.set_access(scope.connection, project, fields["access"])
+    if fields.get("allowAllArtifactTypesInRegistry") is not None:
+        names = [kind["name"] for kind in fields.get("artifactTypes") or []]
+        any_type = fields["allowAllArtifactTypesInRegistry"]
+        registries.set_types(scope.connection, project, any_type=any_type, names=names)
+
+
+def _storage_bytes(entity: Entity, info: GraphQLResolveInfo) -> int:
+    return measure_entity(context(info).connection, entity.name)
+
+
+def _members(_entity: Entity, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    return [{**user_of(info), "admin": True, "pending": False, "accountType": "USER"}]
 
 
 RESOLVERS: Resolvers = {
@@ -113,18 +146,17 @@ RESOLVERS: Resolvers = {
     "Entity": {
         "id": lambda entity, _info: entity.name,
         "available": lambda _entity, _info: False,
-        "entityType": lambda _entity, _info: "user",
+        "entityType": lambda entity, _info: entity.kind,
         "isTeam": lambda _entity, _info: False,
         "isPaid": lambda _entity, _info: None,
         "readOnly": lambda _entity, _info: False,
         "readOnlyAdmin": lambda _entity, _info: False,
-        "privateOnly": lambda _entity, _info: None,
+        "privateOnly": lambda _entity, _info: True,
         "codeSavingEnabled": lambda _entity, _info: True,
-        "defaultAccess": lambda _entity, _info: None,
-        "storageBytes": lambda _entity, _info: None,
+        "defaultAccess": lambda _entity, _info: "PRIVATE",
+        "storageBytes": _storage_bytes,
         "photoUrl": lambda _entity, _info: None,
-        "members": lambda _entity, _info: [],
-        "organization": lambda _entity, _info: None,
+        "members": _members,
         "user": lambda _entity, info: user_of(info),
         "project": _entity_project,
         "xxhashDigestsEnabled": lambda _entity, _info: False,
@@ -134,9 +166,8 @@ RESOLVERS: Resolvers = {
         "internalId": lambda project, _info: ids.encode("ProjectInternalId", project.id),
         "entity": lambda project, _info: Entity(project.entity),
         "entityName": lambda project, _info: project.entity,
-        "updatedAt": lambda project, _info: project.created_at,
+        "updatedAt": lambda project, _info: project.updated_at or project.created_at,
         "isBenchmark": lambda _project, _info: False,
-        "access": lambda _project, _info: "PRIVATE",
         "views": lambda _project, _info: None,
         "readOnly": lambda _project, _info: False,
         "user": lambda _project, info: user_of(info),
