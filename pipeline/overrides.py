@@ -59,6 +59,10 @@ def _prepare(word: str, multirun: bool) -> str:
         return word
     override = _parse(word)
     key = override.key_or_group
+    mapping, _, name = key.rpartition(".")
+    if override.is_add() and mapping == "dataset.columns":
+        # OmegaConf takes a new rule as part of the mapping only.
+        return f"+{mapping}={{{name}: {word.split('=', 1)[1]}}}"
     if override.is_add() or override.is_delete() or key.split(".")[0] == "hydra" or "/" in key:
         return word
     kind = _type_of(key)

@@ -327,8 +327,23 @@ BAD_INPUT: list[tuple[list[str], dict[str, str], str]] = [
     ([], {"WANDB_MODE": "offline"}, "WANDB_MODE=offline"),
     (["main.wandb=online"], {}, "wandb login"),
     (["main.env_manager=conda"], {}, "needs the program 'conda'"),
+    (["main.env_manager=uv"], {"PATH": "/nowhere"}, "'uv', which is not on the PATH. To get it:"),
     (["dataset.url=/nowhere/table.csv"], {}, "/nowhere/table.csv can't be copied"),
     (["dataset.columns.genre.allowed=[trap, dnb]"], {}, "allowed [genre]"),
+    (
+        ["+dataset.columns.mood={type: float}", "main.execute_steps=check_data"],
+        {},
+        "present [mood]: the column is missing; there are: danceability,",
+    ),
+    (
+        [
+            "dataset.target=mood",
+            "+dataset.columns.mood={type: string}",
+            "main.execute_steps=preprocess",
+        ],
+        {},
+        "target='mood' is no column of the table. Did you mean 'mode'?",
+    ),
 ]
 
 

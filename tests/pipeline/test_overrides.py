@@ -1,10 +1,16 @@
 """Overrides arrive at Hydra as they were meant, or are refused by name."""
 
+from pathlib import Path
+
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.errors import ConfigError
 from pipeline.overrides import expand_arguments, split_options
+from pipeline.schema import register_schema
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def value_of(words: list[str], key: str) -> object:
@@ -86,6 +92,18 @@ def test_hydra_s_own_settings_and_groups_pass() -> None:
 def test_an_unknown_key_is_refused_with_the_close_ones(override: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=f"There is no key .* Did you mean '{hint}'"):
         expand_arguments([override])
+
+
+def test_a_rule_for_a_new_column_is_added_as_hydra_takes_it() -> None:
+    (word,) = expand_arguments(["+dataset.columns.mood={type: string, allowed: [calm, wild]}"])
+
+    register_schema()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        composed = compose("config", [word])
+
+    rule = composed.dataset.columns.mood
+    assert (rule.type.value, rule.allowed) == ("string", ["calm", "wild"])
+    assert "genre" in composed.dataset.columns
 
 
 def test_what_is_no_override_is_told() -> None:
