@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from wandb_server.errors import ClientError
 from wandb_server.lines import parse_object, read_steps
 
 Item = TypeVar("Item")
@@ -65,6 +66,27 @@ def _kind(value: object) -> str:
     return "nil" if value is None else "string"
 
 
+def read_spec(text: str) -> dict[str, Any]:
+    """Read what a client wants of a run's history, as `sample_rows` takes it.
+
+    Raises:
+        ClientError: It isn't a JSON object, or a field of it is of the wrong type.
+    """
+    try:
+        spec = json.loads(text)
+    except ValueError as error:
+        raise ClientError(f"history specs: not valid JSON: {error}") from error
+    if not isinstance(spec, dict):
+        raise ClientError(f"history specs: a JSON object is wanted, not {text[:40]!r}")
+    for name in ("minStep", "maxStep", "samples"):
+        if not isinstance(spec.get(name), int | None):
+            raise ClientError(f"history specs: {name} must be a whole number, not {spec[name]!r}")
+    keys = spec.get("keys") or []
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ClientError(f"history specs: keys must be a list of names, not {keys!r}")
+    return spec
+
+
 def sample_rows(
     connection: sqlite3.Connection, run_id: int, spec: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -81,14 +103,14 @@ def sample_rows(
     """
     end = spec.get("maxStep")
     lines = read_steps(
-        connection, run_id, int(spec.get("minStep") or 0), None if end is None else int(end) + 1
+        connection, run_id, spec.get("minStep") or 0, None if end is None else end + 1
     )
     rows = list(map(parse_object, lines))
     keys = spec.get("keys")
     if keys:
         picked = [{key: _get(row, key) for key in keys} for row in rows]
         rows = [row for row in picked if None not in row.values()]
-    return thin_out(rows, int(spec.get("samples") or 500))
+    return thin_out(rows, spec.get("samples") or 500)
 
 
 def thin_out(items: Sequence[Item], count: int) -> list[Item]:

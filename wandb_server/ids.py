@@ -1,7 +1,6 @@
 """Ids as clients see them: base64 of `Kind:number`, as the SDK expects."""
 
 import base64
-import binascii
 
 from wandb_server.errors import ClientError, NotFoundError
 
@@ -21,7 +20,7 @@ def decode(kind: str, text: str) -> int:
     """
     try:
         found, _, digits = base64.b64decode(text, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ClientError(f"{text[:80]!r} isn't an id of this server") from error
     if not digits.isascii() or not digits.isdigit():
         raise ClientError(f"{text[:80]!r} isn't an id of this server")

@@ -21,6 +21,7 @@ from wandb_server.resolvers import (
 )
 from wandb_server.resolvers.context import attach
 from wandb_server.runs import Run
+from wandb_server.scalars import attach_scalars
 
 _MODULES = (
     identity,
@@ -46,6 +47,7 @@ def _creator_type(creator: object, *_ignored: object) -> str:
 
 def _build() -> GraphQLSchema:
     schema = build_schema(Path(__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
+    attach_scalars(schema)
     for module in _MODULES:
         attach(schema, module.RESOLVERS)
     collection = schema.type_map["ArtifactCollection"]

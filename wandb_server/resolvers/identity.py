@@ -31,7 +31,7 @@ def user_of(info: GraphQLResolveInfo) -> dict[str, Any]:
         "flags": "{}",
         "entity": name,
         "apiKeys": {"edges": []},
-        "teams": {"edges": [{"node": {"name": name}}]},
+        "teams": {"edges": [{"node": Entity(name)}]},
     }
 
 

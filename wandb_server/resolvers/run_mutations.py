@@ -119,7 +119,8 @@ def _create_files(
     run = find_named_run(scope, input)
     names = [check_file_path("run file", name) for name in input["files"]]
     files = [
-        {"name": name, "uploadUrl": scope.urls.upload_run_file(run.id, name)} for name in names
+        {"id": name, "name": name, "uploadUrl": scope.urls.upload_run_file(run.id, name)}
+        for name in names
     ]
     return {"runID": ids.encode("Run", run.id), "uploadHeaders": [], "files": files}
 

@@ -8,7 +8,7 @@ from graphql import GraphQLResolveInfo
 from wandb_server import ids
 from wandb_server.artifact.lineage import list_inputs, list_outputs
 from wandb_server.console import console_page, console_tail
-from wandb_server.history import sample_rows, thin_out
+from wandb_server.history import read_spec, sample_rows, thin_out
 from wandb_server.lines import (
     EVENTS,
     HISTORY,
@@ -95,7 +95,7 @@ def _events(run: Run, info: GraphQLResolveInfo, samples: int | None = None) -> l
 
 def _sampled_history(run: Run, info: GraphQLResolveInfo, specs: list[str]) -> list[Any]:
     connection = context(info).connection
-    return [finite(sample_rows(connection, run.id, json.loads(spec))) for spec in specs]
+    return [finite(sample_rows(connection, run.id, read_spec(spec))) for spec in specs]
 
 
 def _history_count(run: Run, info: GraphQLResolveInfo) -> int | None:
@@ -119,7 +119,8 @@ def _last_event(run: Run, info: GraphQLResolveInfo) -> str | None:
 
 def _wandb_config(run: Run, _info: GraphQLResolveInfo, keys: list[str] | None = None) -> str | None:
     """Give the SDK's own part of the config; null says that the run never started."""
-    inner = json.loads(run.config).get("_wandb", {}).get("value")
+    own = json.loads(run.config).get("_wandb")
+    inner = own.get("value") if isinstance(own, dict) else None
     if not isinstance(inner, dict):
         return None
     return json.dumps({key: inner[key] for key in inner if keys is None or key in keys})

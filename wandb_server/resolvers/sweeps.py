@@ -41,9 +41,9 @@ Input = dict[str, Any]
 def _find(
     project: Project,
     info: GraphQLResolveInfo,
-    sweepName: str,  # noqa: N803  GraphQL's name
+    sweepName: str | None = None,  # noqa: N803  GraphQL's name
 ) -> Sweep | None:
-    return find_sweep(context(info).connection, project.id, sweepName)
+    return find_sweep(context(info).connection, project.id, sweepName or "")
 
 
 def _list(
