@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0, 1 after an error, 3 when `status` finds no server, 4 when `check`,
         `backup` or `restore` finds damage, 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line; its result holds what runs as `run`."""
     parser = argparse.ArgumentParser(
         prog="python -m wandb_server",
         description=_DESCRIPTION,

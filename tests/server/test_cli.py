@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from wandb_server import Server, locks, paths
+from wandb_server.__main__ import build_parser
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "wandb_server"]
@@ -167,7 +168,17 @@ def test_words_that_make_no_sense_are_refused(words: list[str], complaint: str) 
     assert complaint in done.stderr
 
 
+@pytest.mark.parametrize("page", ["docs/local-server.md", "wandb_server/README.md"])
+def test_the_commands_in_the_docs_are_ones_that_there_are(page: str) -> None:
+    found = re.findall(r"python -m wandb_server ([^`#)\n]+)", (ROOT / page).read_text())
+    assert found
+    for words in found:
+        assert build_parser().parse_args(words.split()).run
+
+
 def test_help_names_every_command_and_the_folder_variable() -> None:
     text = call("--help").stdout
-    for word in ("serve", "start", "stop", "status", "env", "open", "WANDB_SERVER_DIR"):
+    commands = ("serve", "start", "stop", "status", "env", "open")
+    upkeep = ("check", "gc", "backup", "restore", "rotate-key")
+    for word in (*commands, *upkeep, "WANDB_SERVER_DIR"):
         assert word in text
