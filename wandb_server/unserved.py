@@ -12,7 +12,6 @@ _AUTOMATIONS = "automations and integrations"
 # The feature behind each field that is missing on purpose.
 UNSERVED = {
     "createCustomChart": "custom chart presets",
-    "rewindRun": "rewinding a run",
     "allViews": "reports",
     "enqueueSweepRun": "sweeps that a scheduler of the client runs",
     "runQueue": _LAUNCH,

@@ -26,7 +26,6 @@ UNSERVED = {
     "reports and custom charts live in the web page of the cloud": (
         r"ProjectViews|CreateCustomChart"
     ),
-    "the client refuses to rewind without it": r"RewindRun",
     "the server itself is the scheduler": r"EnqueueSweepRun",
 }
 

@@ -7,6 +7,7 @@ from graphql import GraphQLResolveInfo
 from wandb_server import clock, ids
 from wandb_server.artifact.lineage import list_outputs
 from wandb_server.artifact.links import delete_artifact
+from wandb_server.branches import fork_history, rewind_run
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.lines import clear_lines
 from wandb_server.names import check_file_path
@@ -49,11 +50,15 @@ def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
     scope = context(info)
     run, inserted = _find_or_create(scope, input)
     # The SDK sends these two when it starts a run, and an id too when it resumes one.
-    if input.get("host") is not None or input.get("jobProgram") is not None:
-        if not inserted and input.get("id") is None and not scope.shared:
-            clear_lines(scope.connection, run.id)
+    starts = input.get("host") is not None or input.get("jobProgram") is not None
+    afresh = starts and input.get("id") is None and not scope.shared
+    if afresh and not inserted:
+        clear_lines(scope.connection, run.id)
+    if starts:
         restart_run(scope.connection, run.id)
     update_run(scope.connection, run.id, input)
+    if afresh:
+        fork_history(scope.connection, get_run(scope.connection, run.id))
     bucket = UpsertedRun(**vars(get_run(scope.connection, run.id)))
     return {"bucket": bucket, "inserted": inserted}
 
@@ -71,6 +76,14 @@ def _find_or_create(scope: Context, fields: Input) -> tuple[Run, bool]:
         return found, False
     state = fields.get("state") or "running"
     return create_run(connection, project.id, fields["name"], state), True
+
+
+def _rewind(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
+    scope = context(info)
+    run = find_named_run(scope, input)
+    return {
+        "rewoundRun": rewind_run(scope.connection, run, input["metricName"], input["metricValue"])
+    }
 
 
 def _delete(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
@@ -160,6 +173,7 @@ def _alert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, A
 RESOLVERS: Resolvers = {
     "Mutation": {
         "upsertBucket": _upsert,
+        "rewindRun": _rewind,
         "deleteRun": _delete,
         "stopRun": _stop,
         "updateRunState": _update_state,
