@@ -126,6 +126,15 @@ def read_steps(
     return [row[0] for row in rows]
 
 
+def list_steps(connection: sqlite3.Connection, run_id: int) -> list[int]:
+    """List the steps of a run's history, each once, in order."""
+    rows = connection.execute(
+        "SELECT DISTINCT step FROM run_line WHERE run_id = ? AND stream = 'history' ORDER BY step",
+        (run_id,),
+    )
+    return [row[0] for row in rows]
+
+
 def _step(stream: str, content: str, number: int) -> int | None:
     """Read the step of a history line; a line without one (shared mode) counts by number."""
     if stream != HISTORY:

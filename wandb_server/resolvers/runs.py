@@ -14,6 +14,7 @@ from wandb_server.lines import (
     HISTORY,
     OUTPUT,
     finite,
+    list_steps,
     next_number,
     read_last_lines,
     read_lines,
@@ -96,6 +97,12 @@ def _events(run: Run, info: GraphQLResolveInfo, samples: int | None = None) -> l
 def _sampled_history(run: Run, info: GraphQLResolveInfo, specs: list[str]) -> list[Any]:
     connection = context(info).connection
     return [finite(sample_rows(connection, run.id, read_spec(spec))) for spec in specs]
+
+
+def _parquet_history(run: Run, info: GraphQLResolveInfo, **_keys: object) -> dict[str, Any]:
+    """Say that all of the history is yet to be exported to Parquet: the SDK asks for it live."""
+    steps = list_steps(context(info).connection, run.id)
+    return {"parquetUrls": [], "liveData": [{"_step": step} for step in steps]}
 
 
 def _history_count(run: Run, info: GraphQLResolveInfo) -> int | None:
@@ -191,7 +198,7 @@ _RUN: dict[str, Resolver] = {
     "history": _history,
     "events": _events,
     "sampledHistory": _sampled_history,
-    "parquetHistory": lambda _run, _info, **_keys: {"parquetUrls": [], "liveData": []},
+    "parquetHistory": _parquet_history,
     "logLines": _log_lines,
     "files": _files,
     "fileCount": lambda run, info: len(list_files(context(info).connection, run.id)),
