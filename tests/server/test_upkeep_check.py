@@ -1,5 +1,6 @@
 """`check` finds damage and names whom it concerns; `--repair` mends without losing anything."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -158,6 +159,23 @@ def test_repair_moves_altered_and_stray_files_aside_and_deletes_nothing(filled: 
     assert report.stray == []
 
 
+def test_repair_writes_a_lost_manifest_anew_unless_it_held_more_than_the_records(
+    filled: Core,
+) -> None:
+    blob_path(filled, client.manifest(FILES)).unlink()
+    assert mend(filled) == ["wrote the manifest of local/songs/table:v0 anew"]
+    assert not check(filled).damaged
+    contents = {"r": {"digest": "unknown", "size": 0, "ref": "http://host.example/file"}}
+    manifest = json.dumps({"version": 1, "contents": contents}).encode()
+    artifact_id = client.create(filled.data, "songs", {}, digest="0" * 32)["id"]
+    client.announce(filled.data, artifact_id, manifest)
+    filled.blobs.write(manifest)
+    client.commit(filled.data, artifact_id)
+    blob_path(filled, manifest).unlink()
+    assert mend(filled) == []
+    assert [use.file for use in check(filled).lost[0].uses] == ["wandb_manifest.json"]
+
+
 def test_only_forget_gives_up_what_stays_lost_and_says_it(filled: Core) -> None:
     blob_path(filled, b"new").unlink()
     blob_path(filled, b"hello").unlink()
@@ -165,7 +183,7 @@ def test_only_forget_gives_up_what_stays_lost_and_says_it(filled: Core) -> None:
     assert len(check(filled).lost) == 2
     said = mend(filled, forget=True)
     assert sorted(said) == [
-        "deleted version local/songs/table:v1, which lacks c.txt",
+        "deleted version local/songs/table:v1 (aliases: latest), which lacks c.txt",
         "removed the name output.log from run local/songs/r1",
     ]
     assert not check(filled).damaged

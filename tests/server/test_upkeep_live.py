@@ -16,9 +16,12 @@ import requests
 
 from tests.server import client
 from tests.server.conftest import KEY, LiveServer, sdk_environment
-from wandb_server import Server, ensure_running, faults, paths
+from wandb_server import Server, ensure_running, faults, ids, paths
 from wandb_server.__main__ import main
 from wandb_server.auth import Signer
+from wandb_server.upkeep.check import check_store
+from wandb_server.upkeep.repair import repair
+from wandb_server.upkeep.store import opened
 from wandb_server.urls import Urls
 
 DOWNLOAD = """
@@ -86,6 +89,27 @@ def test_logging_lost_content_again_brings_it_back(
     assert client.versions(live.data, project) == {"v0": ["latest"]}
     folder = wandb.Api().artifact(f"{project}/table:v0").download(str(tmp_path), skip_cache=True)
     assert (Path(folder) / "table.csv").read_bytes() == content
+
+
+def test_a_manifest_that_was_written_anew_serves_the_sdk(
+    live: LiveServer, wandb: ModuleType, project: str, tmp_path: Path
+) -> None:
+    content = f"manifest {project}".encode()
+    _log(wandb, project, table=content)
+    artifact = wandb.Api().artifact(f"{project}/table:v0")
+    with opened(live.folder) as store:
+        row = store.connection.execute(
+            "SELECT manifest_digest FROM artifact WHERE id = ?",
+            (ids.decode("Artifact", artifact.id),),
+        ).fetchone()
+        store.blobs.path(row["manifest_digest"]).unlink()
+        said: list[str] = []
+        repair(store, check_store(store, lambda _size: None, quick=True), said.append)
+    assert f"wrote the manifest of local/{project}/table:v0 anew" in said
+    again = wandb.Api().artifact(f"{project}/table:v0")
+    folder = again.download(str(tmp_path), skip_cache=True)
+    assert (Path(folder) / "table.csv").read_bytes() == content
+    again.verify(folder)
 
 
 def test_what_was_found_whole_is_found_altered_later(live: LiveServer) -> None:

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from wandb_server import locks
 from wandb_server.artifact.links import delete_artifact
-from wandb_server.artifact.lookups import get_artifact
+from wandb_server.artifact.lookups import get_artifact, list_aliases
 from wandb_server.blobs import LOCK
 from wandb_server.integrity import digest_of
 from wandb_server.server_error import ServerError
 from wandb_server.upkeep.check import ALTERED, Lost, Report
 from wandb_server.upkeep.collect import LOCK_SECONDS
 from wandb_server.upkeep.files import store_content
+from wandb_server.upkeep.manifest import rebuild_manifest
+from wandb_server.upkeep.references import MANIFEST, Use
 from wandb_server.upkeep.store import Store
 
 ASIDE = "damaged"  # folder for files that aren't what they should be; nothing reads it
@@ -25,7 +28,7 @@ def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> l
 
     Altered and stray files are moved out of the way, since a file under a wrong name keeps
     the right content from being stored again. What is lost is put back when its content lies
-    anywhere in the folder.
+    anywhere in the folder, and manifests are written anew.
 
     Args:
         store: The opened data folder.
@@ -47,7 +50,9 @@ def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> l
     for file in report.stray:
         _set_aside(store, file.path, say, None)
     wanted = {item.digest: item for item in report.lost if item.uses}
-    remaining = _put_back(store, wanted, say)
+    remaining = [
+        left for item in _put_back(store, wanted, say) if (left := _rebuild(store, item, say))
+    ]
     if forget:
         for item in remaining:
             _forget(store, item, say)
@@ -72,27 +77,53 @@ def _set_aside(store: Store, path: Path, say: Say, digest: str | None) -> None:
 def _put_back(store: Store, wanted: dict[str, Lost], say: Say) -> list[Lost]:
     """Look for lost content among the files that were put aside, now or earlier."""
     folder = store.folder / ASIDE
-    if wanted and folder.exists():
-        for path in sorted(folder.iterdir()):
-            digest = digest_of(path)
-            if digest not in wanted:
-                continue
-            with path.open("rb") as content:
-                if store_content(store.blobs, content, digest):
-                    say(f"put back {wanted.pop(digest).path} from {path}")
+    aside = sorted(folder.iterdir()) if wanted and folder.exists() else []
+    for path in aside:
+        digest = digest_of(path) if path.is_file() else None
+        if digest not in wanted:
+            continue
+        with path.open("rb") as content:
+            if store_content(store.blobs, content, digest):
+                say(f"put back {wanted.pop(digest).path} from {path}")
     return list(wanted.values())
 
 
+def _rebuild(store: Store, item: Lost, say: Say) -> Lost | None:
+    """Write lost manifests anew; returns what else the content is needed for."""
+    left = []
+    for use in item.uses:
+        if use.kind == "version" and use.file == MANIFEST and rebuild_manifest(store, use.owner_id):
+            say(f"wrote the manifest of {use.owner} anew")
+        else:
+            left.append(use)
+    return replace(item, uses=left) if left else None
+
+
 def _forget(store: Store, item: Lost, say: Say) -> None:
+    """Remove lost content from the records, unless it has just been uploaded again."""
     with store.write():
+        if store.blobs.size(item.digest) is not None:
+            return
         for use in item.uses:
             if use.kind == "run":
-                store.connection.execute(
-                    "DELETE FROM run_file WHERE run_id = ? AND name = ? AND digest = ?",
-                    (use.owner_id, use.file, use.digest),
-                )
-                say(f"removed the name {use.file} from run {use.owner}")
-            elif get_artifact(store.connection, use.owner_id).state == "COMMITTED":
-                version = get_artifact(store.connection, use.owner_id)
-                delete_artifact(store.connection, version, delete_aliases=True)
-                say(f"deleted version {use.owner}, which lacks {use.file}")
+                _forget_run_file(store, use, say)
+            else:
+                _forget_version(store, use, say)
+
+
+def _forget_run_file(store: Store, use: Use, say: Say) -> None:
+    store.connection.execute(
+        "DELETE FROM run_file WHERE run_id = ? AND name = ? AND digest = ?",
+        (use.owner_id, use.file, use.digest),
+    )
+    say(f"removed the name {use.file} from run {use.owner}")
+
+
+def _forget_version(store: Store, use: Use, say: Say) -> None:
+    version = get_artifact(store.connection, use.owner_id)
+    if version.state != "COMMITTED":
+        return  # it lacked another file, too
+    aliases = [alias.alias for alias in list_aliases(store.connection, version.id)]
+    delete_artifact(store.connection, version, delete_aliases=True)
+    names = f" (aliases: {', '.join(aliases)})" if aliases else ""
+    say(f"deleted version {use.owner}{names}, which lacks {use.file}")

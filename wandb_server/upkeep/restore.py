@@ -19,6 +19,7 @@ from wandb_server.upkeep.backup import DESCRIPTION, FORMAT, Description
 from wandb_server.upkeep.files import store_content
 
 _BLOB = re.compile(rf"{paths.BLOBS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{30}})")
+_DRAFT = "restoring"  # folder of what was unpacked so far
 _CHUNK = 1 << 20
 _LOCK_SECONDS = 0.5
 # What makes up the data; the rest of the folder is the key, locks and logs.
@@ -50,7 +51,9 @@ def restore_backup(source: Path, folder: Path, *, replace: bool = False) -> Path
                 f"the data folder {folder} holds data already: set the variable {paths.VARIABLE} "
                 "to a new folder, or give --replace, which puts what is there aside"
             )
-        draft = folder / f"restoring.{time.time_ns()}"
+        draft = folder / _DRAFT
+        if draft.exists():
+            shutil.rmtree(draft)  # a restore was killed
         draft.mkdir(mode=0o700)
         try:
             _unpack(source, draft)
