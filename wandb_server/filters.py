@@ -6,8 +6,10 @@ fields that clients may name. Fields are reached by dotted paths: `config.lr.val
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from wandb_server.errors import ClientError
@@ -51,13 +53,17 @@ def parse_order(text: str | None) -> list[tuple[str, bool]]:
 def sort_documents(
     documents: Sequence[Document], order: Sequence[tuple[str, bool]]
 ) -> list[Document]:
-    """Sort documents by fields, the first one first; those that lack the field come last."""
+    """Sort documents by fields, the first one first; those that lack the field come last.
+
+    NaN counts as lacking: it is neither greater nor less than a number.
+    """
     result = list(documents)
     for field, descending in reversed(order):
-        present = [item for item in result if read_field(item, field) not in (None, _MISSING)]
-        missing = [item for item in result if read_field(item, field) in (None, _MISSING)]
-        present.sort(key=lambda item: _sortable(read_field(item, field)), reverse=descending)
-        result = present + missing
+        values = [(read_field(item, field), item) for item in result]
+        present = [(_sortable(value), item) for value, item in values if not _is_nothing(value)]
+        missing = [item for value, item in values if _is_nothing(value)]
+        present.sort(key=itemgetter(0), reverse=descending)
+        result = [item for _, item in present] + missing
     return result
 
 
@@ -72,8 +78,14 @@ def read_field(document: Document, path: str) -> Any:
     return found
 
 
+def find_field(document: Document, path: str) -> Any:
+    """Follow a dotted path as `read_field` does; None when nothing is there."""
+    found = read_field(document, path)
+    return None if found is _MISSING else found
+
+
 def _descend(value: Any, path: str) -> Any:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):  # asking for a Mapping takes ten times as long
         return _MISSING
     if path in value:
         return value[path]
@@ -84,10 +96,15 @@ def _descend(value: Any, path: str) -> Any:
             inner = value[head]
             rest = ".".join(parts[count:])
             found = _descend(inner, rest)
-            if found is _MISSING and isinstance(inner, Mapping) and "value" in inner:
+            if found is _MISSING and isinstance(inner, dict) and "value" in inner:
                 return _descend(inner["value"], rest)
             return found
     return _MISSING
+
+
+def _is_nothing(value: object) -> bool:
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or value is _MISSING or is_nan
 
 
 def _sortable(value: object) -> tuple[int, float, str]:
@@ -142,7 +159,7 @@ def _parse_operator(name: str, operand: Any) -> Test:
         return lambda found: not inner(found)
     if name in {"$regex", "$contains"}:
         pattern = _compile(str(operand) if name == "$regex" else re.escape(str(operand)))
-        return lambda found: isinstance(found, str) and pattern.search(found) is not None
+        return lambda found: _matches(found, pattern)
     if name in {"$in", "$nin", "$all"} and not isinstance(operand, list):
         raise ClientError(f"filters: {name} wants a list")
     try:
@@ -151,6 +168,13 @@ def _parse_operator(name: str, operand: Any) -> Test:
         allowed = ", ".join(sorted([*_OPERATORS, "$not", "$regex"]))
         raise ClientError(f"filters: there is no operator {name!r}; one of {allowed}") from error
     return lambda found: test(found, operand)
+
+
+def _matches(found: object, pattern: re.Pattern[str]) -> bool:
+    """Search a text, or as MongoDB does each item of a list."""
+    if isinstance(found, list):
+        return any(_matches(item, pattern) for item in found)
+    return isinstance(found, str) and pattern.search(found) is not None
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -11,6 +11,8 @@ _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 # Paths that check a token of their own, or hold nothing to guard.
 _OPEN_PATHS = {"/healthz", "/signin"}
 _OPEN_PREFIXES = ("/upload/", "/download/")
+# Paths where a browser's session may change something; each asks for a form's token besides.
+CHANGES = "/change/"
 _READING = {"GET", "HEAD"}
 
 
@@ -20,7 +22,7 @@ class Guard:
     The check of `Host` keeps a web page of another site, whose name was made to point to this
     machine, from reading answers. The check of `Origin` keeps pages of other sites, and of
     other servers on this machine, from using a key that the browser remembers. A browser's
-    session may only read: it can't be led into changing anything.
+    session may only read, and below `/change/` send forms of this server's own pages.
     """
 
     def __init__(self, app: ASGIApp, api_key: str, signer: Signer) -> None:
@@ -55,7 +57,8 @@ class Guard:
         if is_key(headers.get("authorization", ""), self._api_key):
             return True
         session = HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
-        return scope["method"] in _READING and self._signer.verify(SESSION, session)
+        is_fitting = scope["method"] in _READING or path.startswith(CHANGES)
+        return is_fitting and self._signer.verify(SESSION, session)
 
 
 def _is_local(host: str) -> bool:

@@ -29,16 +29,24 @@ def extend_keys(known: str, lines: Iterable[str], fallback_step: int) -> str:
         step = row.get("_step")
         step = step if isinstance(step, int) else fallback_step + index
         overview["lastStep"] = max(overview["lastStep"], step)
-        for key, value in _leaves("", row):
+        for key, value in leaves("", row):
             _count(overview["keys"].setdefault(key, {"typeCounts": []}), value)
     return json.dumps(overview)
 
 
-def _leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Go through a row's values; one inside a dict is named `outer.inner`, media are values."""
+def leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Go through a row's values; one inside a dict is named `outer.inner`, media are values.
+
+    Args:
+        prefix: What comes before each name.
+        row: A line of history.
+
+    Yields:
+        Name and value.
+    """
     for key, value in row.items():
         if isinstance(value, dict) and value and "_type" not in value:
-            yield from _leaves(f"{prefix}{key}.", value)
+            yield from leaves(f"{prefix}{key}.", value)
         else:
             yield prefix + key, value
 

@@ -114,6 +114,20 @@ def read_last_lines(
     return lines[::-1]
 
 
+def read_spread(connection: sqlite3.Connection, run_id: int, stream: str, most: int) -> list[Line]:
+    """Read the lines of a stream in order; of more than `most` only every second, third, ..."""
+    stride = -(-count_lines(connection, run_id, stream) // max(most, 1)) or 1
+    return fetch(
+        connection,
+        Line,
+        "SELECT number, content FROM run_line WHERE run_id = ? AND stream = ? AND number % ? = 0"
+        " ORDER BY number, writer",
+        run_id,
+        stream,
+        stride,
+    )
+
+
 def read_steps(
     connection: sqlite3.Connection, run_id: int, first: int, end: int | None
 ) -> list[str]:

@@ -179,8 +179,16 @@ def collection_rows(connection: sqlite3.Connection, project_id: int) -> list[Col
     return [_collection_row(connection, collection) for collection in found]
 
 
-def version_rows(connection: sqlite3.Connection, collection: Collection) -> list[VersionRow]:
-    """List the versions of a collection, the newest first, under their numbers there."""
+def version_rows(
+    connection: sqlite3.Connection, collection: Collection, limit: int | None = None
+) -> list[VersionRow]:
+    """List versions of a collection, the newest first, under their numbers there.
+
+    Args:
+        connection: Open for reading.
+        collection: Whose versions.
+        limit: At most so many; None lists all.
+    """
     return [
         version_row(
             connection,
@@ -188,8 +196,13 @@ def version_rows(connection: sqlite3.Connection, collection: Collection) -> list
             collection,
             member.version_index,
         )
-        for member in list_versions(connection, collection.id)
+        for member in list_versions(connection, collection.id)[:limit]
     ]
+
+
+def version_numbers(connection: sqlite3.Connection, collection_id: int) -> list[int]:
+    """List the numbers of a collection's versions, the newest first."""
+    return [member.version_index for member in list_versions(connection, collection_id)]
 
 
 def version_row(

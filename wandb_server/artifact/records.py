@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 LATEST = "latest"
+LOGGED_TABLE = "run_table"  # the type that the SDK gives to a table that a run logs
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Addresses of the pages; they are W&B's own, since the SDK prints them."""
+"""Addresses of the pages; they are W&B's own where the SDK prints them."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 
 def project(entity: str, name: str) -> str:
@@ -21,6 +21,21 @@ def collection(entity: str, project: str, kind: str, name: str) -> str:
 def version(entity: str, project: str, kind: str, name: str, index: int) -> str:
     """Path of the page of one version of an artifact."""
     return f"{collection(entity, project, kind, name)}/v{index}"
+
+
+def sweep(entity: str, project: str, name: str) -> str:
+    """Path of a sweep's page; `name` is the sweep's id."""
+    return _path(entity, project, "sweeps", name)
+
+
+def file(page: str, name: str) -> str:
+    """Path of the preview of a file of the run or version that `page` shows."""
+    return f"{page}/files/{quote(name)}"
+
+
+def with_query(path: str, pairs: list[tuple[str, str]]) -> str:
+    """Add what stands behind the question mark; without pairs, nothing."""
+    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def _path(*parts: str) -> str:

@@ -1,15 +1,12 @@
 """How values look on a page: sizes, times, numbers, nested settings."""
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 _LONGEST_TEXT = 2_000  # characters of one value; the rest is in the run's files
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f]"
-)
+_LONGEST_CELL = 80
 
 
 def readable_size(size: float) -> str:
@@ -30,8 +27,18 @@ def local_time(stamp: str) -> str:
 
 def duration(start: str, end: str) -> str:
     """Write the time between two stored stamps: `4 s`, `2 min 5 s`, `3 h 10 min`."""
+    return readable_duration(seconds_between(start, end))
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Count the seconds between two stored stamps; 0 if the end is before the start."""
     elapsed = datetime.fromisoformat(end) - datetime.fromisoformat(start)
-    seconds = max(round(elapsed.total_seconds()), 0)
+    return max(elapsed.total_seconds(), 0.0)
+
+
+def readable_duration(elapsed: float) -> str:
+    """Write a number of seconds: `4 s`, `2 min 5 s`, `3 h 10 min`."""
+    seconds = round(elapsed)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
@@ -50,7 +57,14 @@ def short_number(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict | list):
+        return cut(full_value(value), _LONGEST_CELL)
+    return f"{value:.5g}" if isinstance(value, float) else cut(str(value), _LONGEST_CELL)
+
+
+def cut(text: str, length: int) -> str:
+    """Shorten a text to so many characters, and show that it was."""
+    return text if len(text) <= length else text[: length - 2] + " …"
 
 
 def full_value(value: object) -> str:
@@ -58,7 +72,7 @@ def full_value(value: object) -> str:
     if isinstance(value, dict) and "path" in value and "_type" in value:
         return f"{value['_type']}: {value['path']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
+    return cut(text, _LONGEST_TEXT)
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -76,11 +90,3 @@ def flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from flatten(item, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", item
-
-
-def plain_line(text: str) -> str:
-    """Take a terminal's colours and other control characters out of a console line.
-
-    What a progress bar wrote before its last carriage return was never left to be seen.
-    """
-    return _ESCAPES.sub("", text.rstrip("\r\n").rpartition("\r")[2])

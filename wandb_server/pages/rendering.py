@@ -6,6 +6,7 @@ The folder that the server was started from may be gone an hour later.
 import hashlib
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.responses import HTMLResponse, Response
@@ -14,30 +15,38 @@ from wandb_server.pages import addresses, formats
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+        "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Other sites learn nothing; this server's own forms need it to say where they come from.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
+}
+_STATIC = {
+    "style.css": "text/css",
+    "charts.css": "text/css",
+    "pages.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
 }
 _FILTERS = {
     "size": formats.readable_size,
     "time": formats.local_time,
+    "duration": formats.readable_duration,
     "number": formats.short_number,
     "value": formats.full_value,
-    "plain": formats.plain_line,
 }
 
 
 class Renderer:
-    """Renders pages and serves their style sheet and icon."""
+    """Renders pages and serves their style sheets, their script and their icon."""
 
     def __init__(self) -> None:
         folder = files(__package__) / "templates"
         texts = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir()}
-        self._static = {name: texts.pop(name) for name in ("style.css", "icon.svg")}
+        self._static = {name: texts.pop(name) for name in _STATIC}
         self._templates = Environment(
             loader=DictLoader(texts),
             autoescape=True,
@@ -60,19 +69,28 @@ class Renderer:
             **variables: What the template shows.
 
         Returns:
-            A response that lets no script run.
+            A response that lets only the pages' own script run.
         """
         text = self._templates.get_template(template).render(variables)
         return HTMLResponse(text, status, _HEADERS)
 
+    def download(self, name: str, text: str) -> Response:
+        """Give a table that was made for this request as a CSV file."""
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-cache",
+        }
+        return Response(text, media_type="text/csv", headers=headers)
+
     def static(self, name: str) -> Response:
-        """Give the style sheet or the icon; 404 for any other name."""
+        """Give a style sheet, the script or the icon; 404 for any other name."""
         if name not in self._static:
-            return self.page("missing.html", 404, reason=f"There is no file {name}.")
-        kind = "text/css" if name.endswith(".css") else "image/svg+xml"
+            reason = f"There is no file {name}."
+            return self.page("missing.html", 404, heading="Not found", reason=reason)
         headers = {"Cache-Control": "max-age=86400", "X-Content-Type-Options": "nosniff"}
-        return Response(self._static[name], media_type=kind, headers=headers)
+        return Response(self._static[name], media_type=_STATIC[name], headers=headers)
 
     def _edition(self) -> str:
-        """Name the present style sheet, so that browsers never show an older one."""
-        return hashlib.sha256(self._static["style.css"].encode()).hexdigest()[:8]
+        """Name the present files, so that browsers never show older ones."""
+        return hashlib.sha256("".join(self._static.values()).encode()).hexdigest()[:8]

@@ -1,0 +1,99 @@
+"""Parallel coordinates: one axis a setting or metric, one line a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_server.pages.formats import cut, short_number
+from wandb_server.pages.plots import Mark
+from wandb_server.pages.scales import Tick, fit
+
+_TOP, _BOTTOM = 40.0, 300.0
+_GAP, _SIDE = 150.0, 70.0
+_SHADES = 9  # of the style sheet: shade-0 for the least of the last axis to shade-8
+_WORDS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: its heading, its place from the left and its marks from the top."""
+
+    heading: str
+    place: float
+    ticks: list[Tick]
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """The whole chart."""
+
+    width: float
+    height: float
+    axes: list[Axis]
+    lines: list[Mark]
+
+
+@dataclass(frozen=True)
+class RunValues:
+    """A run's values in the order of the axes; None where it has none."""
+
+    label: str
+    url: str
+    values: Sequence[Any]
+
+
+def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Parallel:
+    """Draw runs as lines over axes; numbers by size, other values in the order of their words.
+
+    The colour of a line goes by its place on the last axis.
+
+    Args:
+        headings: Names of the axes, the metric last.
+        runs: Those that have all values; others are left out.
+    """
+    whole = [run for run in runs if all(value is not None for value in run.values)]
+    columns = [[run.values[index] for run in whole] for index in range(len(headings))]
+    places = [_places(column) for column in columns]
+    axes = [
+        Axis(heading, _SIDE + index * _GAP, _ticks(columns[index], places[index]))
+        for index, heading in enumerate(headings)
+    ]
+    lines = [
+        Mark(
+            {"points": " ".join(f"{axis.place},{places[at][row]}" for at, axis in enumerate(axes))},
+            round((_BOTTOM - places[-1][row]) / (_BOTTOM - _TOP) * (_SHADES - 1)),
+            f"{run.label}: "
+            + ", ".join(
+                f"{name} {short_number(value)}"
+                for name, value in zip(headings, run.values, strict=True)
+            ),
+            run.url,
+        )
+        for row, run in enumerate(whole)
+    ]
+    width = 2 * _SIDE + max(len(headings) - 1, 0) * _GAP
+    return Parallel(width, _BOTTOM + 20, axes, lines)
+
+
+def _are_numbers(column: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in column)
+
+
+def _places(column: Sequence[Any]) -> list[float]:
+    if _are_numbers(column):
+        scale = fit(column, _BOTTOM, _TOP)
+        return [scale.place(value) for value in column]
+    words = _words(column)
+    scale = fit(range(len(words)), _BOTTOM, _TOP)
+    return [scale.place(words.index(short_number(value))) for value in column]
+
+
+def _ticks(column: Sequence[Any], places: Sequence[float]) -> list[Tick]:
+    if _are_numbers(column):
+        return fit(column, _BOTTOM, _TOP).ticks(5)
+    known = dict(zip(map(short_number, column), places, strict=True))
+    return [Tick(place, cut(word, 18)) for word, place in sorted(known.items())[:_WORDS_SHOWN]]
+
+
+def _words(column: Sequence[Any]) -> list[str]:
+    return sorted({short_number(value) for value in column})

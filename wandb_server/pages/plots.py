@@ -1,0 +1,140 @@
+"""Charts as places and paths; the templates draw them as SVG.
+
+Drawn here rather than by a script in the browser: plotly's, tried with this server's
+Content-Security-Policy, can't set its styles, and weighs 4.8 MB. These need no script to be
+seen, and every mark can be a link.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_server.pages.formats import short_number
+from wandb_server.pages.scales import Scale, Tick, fit
+
+COLOURS = 10  # of the style sheet: series-0, series-1, ...
+WIDTH, HEIGHT = 480.0, 240.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 10.0, 30.0
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named line: its points by x, the number of its colour, where its name leads."""
+
+    label: str
+    points: Sequence[Point]
+    colour: int = 0
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line, dot or bar: its geometry, its colour, what it says and where it leads."""
+
+    shape: dict[str, Any]
+    colour: int
+    text: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A chart with two axes."""
+
+    title: str
+    text: str
+    x_label: str
+    width: float
+    height: float
+    frame: tuple[float, float, float, float]
+    x: Scale
+    y: Scale
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    marks: list[Mark]
+
+
+def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
+    """Draw lines over a common x axis.
+
+    Args:
+        title: What the y axis shows.
+        x_label: What the x axis shows; `_timestamp` makes it one of times.
+        series: At least one point among them.
+    """
+    x, y = _axes([point for line in series for point in line.points], x_label == "_timestamp")
+    marks = [
+        Mark(
+            {"points": " ".join(f"{x.place(a)},{y.place(b)}" for a, b in line.points)},
+            line.colour,
+            line.label,
+            line.url,
+        )
+        for line in series
+    ]
+    return _plot(title, _say(title, series), x_label, x, y, marks)
+
+
+def draw_dots(title: str, x_label: str, series: Sequence[Series]) -> Plot:
+    """Draw the points of each series as dots, each with a text and a link of its own."""
+    x, y = _axes([point for line in series for point in line.points], is_time=False)
+    marks = [
+        Mark(
+            {"x": x.place(a), "y": y.place(b)},
+            line.colour,
+            f"{line.label}: {short_number(a)}, {short_number(b)}",
+            line.url,
+        )
+        for line in series
+        for a, b in line.points
+    ]
+    return _plot(title, f"{title} over {x_label}: {len(marks)} runs.", x_label, x, y, marks)
+
+
+def draw_bars(title: str, values: Sequence[Series]) -> Plot:
+    """Draw one bar a series, from 0 to the y of its first point, below each other."""
+    row = 22.0
+    height = _TOP + row * len(values) + _BOTTOM
+    left = 150.0
+    x = fit([0.0, *(line.points[0][1] for line in values)], left, WIDTH - _RIGHT)
+    y = Scale(0, max(len(values), 1), _TOP, height - _BOTTOM)
+    marks = []
+    for index, line in enumerate(values):
+        ends = sorted((x.place(0), x.place(line.points[0][1])))
+        shape = {
+            "x": ends[0],
+            "y": y.place(index) + 3,
+            "width": max(ends[1] - ends[0], 1),
+            "height": row - 6,
+            "label": line.label,
+        }
+        marks.append(
+            Mark(shape, line.colour, f"{line.label}: {short_number(line.points[0][1])}", line.url)
+        )
+    text = f"{title} of {len(values)} runs."
+    frame = (left, _TOP, WIDTH - _RIGHT, height - _BOTTOM)
+    return Plot(title, text, "", WIDTH, height, frame, x, y, x.ticks(4), [], marks)
+
+
+def _axes(points: Sequence[Point], is_time: bool) -> tuple[Scale, Scale]:
+    x = fit((a for a, _ in points), _LEFT, WIDTH - _RIGHT, is_time=is_time)
+    y = fit((b for _, b in points), HEIGHT - _BOTTOM, _TOP)
+    return x, y
+
+
+def _plot(title: str, text: str, x_label: str, x: Scale, y: Scale, marks: list[Mark]) -> Plot:
+    frame = (_LEFT, _TOP, WIDTH - _RIGHT, HEIGHT - _BOTTOM)
+    return Plot(title, text, x_label, WIDTH, HEIGHT, frame, x, y, x.ticks(5), y.ticks(5), marks)
+
+
+def _say(title: str, series: Sequence[Series]) -> str:
+    """Say in words what the lines show, for who doesn't see them."""
+    said = []
+    for line in series:
+        if line.points:
+            values = [b for _, b in line.points]
+            low, high, last = map(short_number, (min(values), max(values), values[-1]))
+            said.append(f"{line.label} from {low} to {high}, at last {last}")
+    return f"{title}: {'; '.join(said)}."

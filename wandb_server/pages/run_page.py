@@ -1,0 +1,180 @@
+"""The page of a run, and that of one of its files."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wandb_server import queries
+from wandb_server.blobs import BlobStore
+from wandb_server.console import parse_line
+from wandb_server.errors import NotFoundError
+from wandb_server.lines import EVENTS, HISTORY, OUTPUT, count_lines, parse_object, read_last_lines
+from wandb_server.pages import addresses, formats
+from wandb_server.pages.plots import Plot, Series, draw_lines
+from wandb_server.pages.previews import Preview, preview
+from wandb_server.pages.series import (
+    RUNTIME,
+    STEP,
+    TIMESTAMP,
+    Metric,
+    defined_axes,
+    numeric_keys,
+    read_metrics,
+    thin_extremes,
+)
+from wandb_server.pages.terminal import read_spans
+from wandb_server.pages.visits import (
+    FileLink,
+    Visit,
+    file_link,
+    find_home,
+    find_named_run,
+    run_duration,
+    version_link,
+)
+from wandb_server.run_files import RunFile, list_files
+from wandb_server.runs import Run
+
+_CONSOLE_LINES = 500
+_CHARTS = 24
+_IMAGES_SHOWN = 60
+_TABLES_SHOWN = 4
+_LARGEST_METADATA = 1 << 20  # bytes
+_METADATA, _PATCH = "wandb-metadata.json", "diff.patch"
+
+
+class Chart(NamedTuple):
+    """A metric's chart; `plot` is None when nothing can be drawn, which `note` explains."""
+
+    key: str
+    plot: Plot | None
+    note: str
+
+
+def run(visit: Visit) -> dict[str, Any]:
+    """Show a run with its settings, results, charts, output, files and artifacts."""
+    home = find_home(visit)
+    found = find_named_run(visit, home, visit.names["run"])
+    page = queries.run_page(visit.connection, found)
+    url = addresses.run(home.entity, home.name, found.name)
+    files = [
+        file_link(visit.urls, url, file.name, file.size, file.digest, None) for file in page.files
+    ]
+    images = [file for file in files if file.is_image]
+    lines = read_last_lines(visit.connection, found.id, OUTPUT, _CONSOLE_LINES)
+    return {
+        "project": home,
+        "run": found,
+        "row": page.row,
+        "ran": run_duration(page.row),
+        "is_live": page.row.state in {"running", "pending"},
+        "about": _about(visit.blobs, found, page.files),
+        "summary": page.row.summary,
+        **_charts(visit, found),
+        "system": _system_charts(visit, found),
+        "console": [
+            (parsed["level"], read_spans(parsed["line"])) for parsed in map(parse_line, lines)
+        ],
+        "lines_left_out": count_lines(visit.connection, found.id, OUTPUT) - len(lines),
+        "files": files,
+        "images": images[:_IMAGES_SHOWN],
+        "images_left_out": max(len(images) - _IMAGES_SHOWN, 0),
+        "tables": _tables(visit.blobs, page.files, files),
+        "used": [version_link(visit.connection, row) for row in page.inputs],
+        "made": [version_link(visit.connection, row) for row in page.outputs],
+    }
+
+
+def run_file(visit: Visit) -> dict[str, Any]:
+    """Show a file of a run."""
+    home = find_home(visit)
+    found = find_named_run(visit, home, visit.names["run"])
+    name = visit.names["file"]
+    url = addresses.run(home.entity, home.name, found.name)
+    for file in list_files(visit.connection, found.id):
+        if file.name == name:
+            return {
+                "project": home,
+                "owner_url": url,
+                "owner": found.display_name or found.name,
+                "file": file_link(visit.urls, url, name, file.size, file.digest, None),
+                "preview": preview(visit.blobs.path(file.digest), name),
+            }
+    raise NotFoundError(f"The run {found.name} has no file {name}.")
+
+
+def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, str]:
+    """Collect what is known of where a run came from: its row, and what the SDK uploaded."""
+    by_name = {file.name: file for file in files}
+    told = by_name.get(_METADATA)
+    known: dict[str, Any] = {}
+    if told is not None and told.size <= _LARGEST_METADATA:
+        known = parse_object(blobs.read(told.digest).decode("utf-8", errors="replace"))
+    git = known.get("git")
+    commit = found.commit_hash or (git.get("commit") if isinstance(git, dict) else None)
+    changed = " with changes, see diff.patch" if _PATCH in by_name else ""
+    arguments = known.get("args")
+    words = [known.get("program"), *(arguments if isinstance(arguments, list) else [])]
+    facts = {
+        "Command": " ".join(str(word) for word in words if word),
+        "Commit": f"{commit}{changed}" if commit else "",
+        "Repository": found.repo,
+        "Python": known.get("python"),
+        "System": known.get("os"),
+        "Host": found.host or known.get("host"),
+        "User": known.get("username"),
+    }
+    return {name: formats.cut(str(value), 300) for name, value in facts.items() if value}
+
+
+def _charts(visit: Visit, found: Run) -> dict[str, Any]:
+    """Draw the run's metrics, over the x axis that the address asks for or else their own."""
+    keys = numeric_keys(found)
+    wanted = visit.query.get("metric", "")
+    axis = visit.query.get("x", "")
+    fitting = [key for key in keys if wanted.lower() in key.lower()]
+    shown = fitting[:_CHARTS]
+    own = defined_axes(found, shown)
+    axes = {key: axis or own[key] for key in shown}
+    metrics = read_metrics(visit.connection, found.id, HISTORY, axes)
+    return {
+        "charts": [_chart(key, axes[key], metrics[key]) for key in shown],
+        "charts_left_out": len(fitting) - len(shown),
+        "metric": wanted,
+        "axis": axis,
+        "axes": [STEP, RUNTIME, TIMESTAMP, *keys] if keys else [],
+    }
+
+
+def _system_charts(visit: Visit, found: Run) -> list[Chart]:
+    """Draw what the SDK noted of the machine, over the run's time."""
+    last = read_last_lines(visit.connection, found.id, EVENTS, 1)
+    keys = sorted({key for line in last for key in parse_object(line.content) if key[:1] != "_"})
+    axes = dict.fromkeys(keys[:_CHARTS], RUNTIME)
+    metrics = read_metrics(visit.connection, found.id, EVENTS, axes)
+    return [_chart(key, RUNTIME, metric) for key, metric in metrics.items() if metric.points]
+
+
+def _chart(key: str, axis: str, metric: Metric) -> Chart:
+    points = thin_extremes(metric.points)
+    notes = []
+    if not points:
+        notes.append(f"It has no number together with {axis}.")
+    elif len(points) < len(metric.points):
+        notes.append(f"{len(points)} of {len(metric.points)} points, extremes kept.")
+    if metric.skipped:
+        notes.append(f"{metric.skipped} values aren't finite numbers.")
+    plot = draw_lines(key, axis, [Series(key, points)]) if points else None
+    return Chart(key, plot, " ".join(notes))
+
+
+def _tables(
+    blobs: BlobStore, files: Sequence[RunFile], links: Sequence[FileLink]
+) -> list[tuple[FileLink, Preview]]:
+    found = [
+        (link, file)
+        for link, file in zip(links, files, strict=True)
+        if file.name.endswith(".table.json")
+    ]
+    return [
+        (link, preview(blobs.path(file.digest), file.name)) for link, file in found[:_TABLES_SHOWN]
+    ]

@@ -1,0 +1,119 @@
+"""Metrics over time: read from a run's lines and thinned out, extremes kept."""
+
+import math
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wandb_server.history import leaves
+from wandb_server.lines import parse_object, read_spread
+from wandb_server.pages.plots import Point
+from wandb_server.runs import Run
+
+STEP, RUNTIME, TIMESTAMP = "_step", "_runtime", "_timestamp"
+_MOST_LINES = 20_000  # read of one run; of longer ones every second, third ... line
+_MOST_POINTS = 300  # drawn of one line: a chart is 480 units wide
+
+
+@dataclass
+class Metric:
+    """A metric's points by x, all of them, and how many values were no finite numbers."""
+
+    points: list[Point] = field(default_factory=list)
+    skipped: int = 0
+
+
+def numeric_keys(run: Run) -> list[str]:
+    """List the keys of a run's history that hold numbers, without the SDK's own, sorted."""
+    keys = parse_object(run.history_keys).get("keys", {})
+    return sorted(
+        key
+        for key, about in keys.items()
+        if not key.startswith("_")
+        and any(count["type"] in {"number", "boolean"} for count in about["typeCounts"])
+    )
+
+
+def read_metrics(
+    connection: sqlite3.Connection,
+    run_id: int,
+    stream: str,
+    axes: dict[str, str],
+    most_lines: int = _MOST_LINES,
+) -> dict[str, Metric]:
+    """Read metrics of a run.
+
+    Args:
+        connection: Open for reading.
+        run_id: Row of the run.
+        stream: HISTORY or EVENTS.
+        axes: The wanted metrics, each with the key that is its x axis.
+        most_lines: Of a longer stream, evenly spread lines are read, about so many.
+
+    Returns:
+        Each wanted metric; rows without its key or its axis are left out.
+    """
+    found = {key: Metric() for key in axes}
+    for line in read_spread(connection, run_id, stream, most_lines):
+        row = dict(leaves("", parse_object(line.content)))
+        row.setdefault(STEP, line.number)
+        for key, axis in axes.items():
+            if key in row and axis in row:
+                _add(found[key], row[axis], row[key])
+    for metric in found.values():
+        metric.points.sort(key=lambda point: point[0])
+    return found
+
+
+def _add(metric: Metric, x: Any, y: Any) -> None:
+    both = (x, y)
+    if all(isinstance(value, int | float) and math.isfinite(value) for value in both):
+        metric.points.append((float(x), float(y)))
+    else:
+        metric.skipped += 1
+
+
+def thin_extremes(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
+    """Keep at most about `most` points: the first and last, and the extremes of equal parts."""
+    if len(points) <= most:
+        return list(points)
+    parts = most // 2 - 1
+    kept = [points[0]]
+    for part in range(parts):
+        piece = points[part * len(points) // parts : (part + 1) * len(points) // parts]
+        low, high = min(piece, key=_y), max(piece, key=_y)
+        kept += sorted({low, high})
+    return [*kept, points[-1]]
+
+
+def _y(point: Point) -> float:
+    return point[1]
+
+
+def defined_axes(run: Run, keys: Iterable[str]) -> dict[str, str]:
+    """Find the x axis of each metric: what `run.define_metric` said, else the step.
+
+    The SDK stores these as `{"1": name, "2": glob, "4": step metric, "5": its number}`.
+    """
+    told = parse_object(run.config).get("_wandb")
+    inner = told.get("value", told) if isinstance(told, dict) else {}
+    rules = inner.get("m") if isinstance(inner, dict) else None
+    rules = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    return {key: _axis(rules, key) or STEP for key in keys}
+
+
+def _axis(rules: Sequence[dict[str, Any]], key: str) -> str | None:
+    exact = [rule for rule in rules if rule.get("1") == key]
+    globs = [
+        rule
+        for rule in rules
+        if str(rule.get("2", "")).endswith("*") and key.startswith(str(rule["2"])[:-1])
+    ]
+    for rule in exact + globs:
+        number = rule.get("5")
+        if isinstance(number, int) and 1 <= number <= len(rules):
+            return str(rules[number - 1].get("1"))
+        if rule.get("4"):
+            return str(rule["4"])
+    return None

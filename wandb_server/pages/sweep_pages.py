@@ -1,0 +1,106 @@
+"""The pages of sweeps: all of a project, and one with its runs and the best so far."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from wandb_server.errors import NotFoundError
+from wandb_server.pages import addresses
+from wandb_server.pages.expressions import quote
+from wandb_server.pages.visits import Visit, find_home, run_duration, run_link, run_metrics
+from wandb_server.projects import Project
+from wandb_server.queries import RunRow, run_row
+from wandb_server.sweeps.config import SweepConfig, parse_config
+from wandb_server.sweeps.store import Sweep, find_sweep, list_agents, list_sweep_runs, list_sweeps
+
+_RUNS_SHOWN = 200
+
+
+def sweeps(visit: Visit) -> dict[str, Any]:
+    """List the sweeps of a project."""
+    home = find_home(visit)
+    found = list_sweeps(visit.connection, home.id)
+    return {"project": home, "sweeps": [_entry(visit, home, sweep) for sweep in found]}
+
+
+def sweep(visit: Visit) -> dict[str, Any]:
+    """Show a sweep: what it looks for, how far it is, its runs from the best on."""
+    home = find_home(visit)
+    found = find_sweep(visit.connection, home.id, visit.names["sweep"])
+    if found is None:
+        raise NotFoundError(f"The project {home.name} has no sweep {visit.names['sweep']}.")
+    config = parse_config(found.config)
+    rows = _ranked(visit, found, config)
+    url = addresses.project(home.entity, home.name)
+    query = [("filter", f"sweep = {quote(found.name)}")]
+    paths = [parameter.path for parameter in config.parameters]
+    return {
+        "project": home,
+        "entry": _entry(visit, home, found),
+        "config": config,
+        "text": found.config,
+        "agents": len(list_agents(visit.connection, found.id)),
+        "states": Counter(row.state for row in rows),
+        "headings": [".".join(path) for path in paths],
+        "runs": [
+            {
+                "link": run_link(home, row),
+                "state": row.state,
+                "ran": run_duration(row),
+                "score": _score(row, config),
+                "values": [_dig(row.config, path) for path in paths],
+            }
+            for row in rows[:_RUNS_SHOWN]
+        ],
+        "runs_left_out": max(len(rows) - _RUNS_SHOWN, 0),
+        "table_url": addresses.with_query(url, query),
+        "compare_url": addresses.with_query(
+            f"{url}/compare",
+            query + ([("metric", f"summary.{config.metric.name}")] if config.metric else []),
+        ),
+    }
+
+
+def _entry(visit: Visit, home: Project, found: Sweep) -> dict[str, Any]:
+    config = parse_config(found.config)
+    rows = _ranked(visit, found, config)
+    best = rows[0] if rows and _score(rows[0], config) is not None else None
+    return {
+        "name": found.display_name or found.name,
+        "id": found.name,
+        "url": addresses.sweep(home.entity, home.name, found.name),
+        "state": found.state.lower(),
+        "method": config.method,
+        "metric": config.metric and config.metric.name,
+        "goal": "maximize" if config.metric and config.metric.maximize else "minimize",
+        "runs": len(rows),
+        "ended": sum(row.state not in {"running", "pending"} for row in rows),
+        "cap": config.run_cap,
+        "created": found.created_at,
+        "best": best and run_link(home, best),
+        "best_score": best and _score(best, config),
+    }
+
+
+def _ranked(visit: Visit, found: Sweep, config: SweepConfig) -> Sequence[RunRow]:
+    """List a sweep's runs, the best first and those without a score last."""
+    rows = [run_row(run) for run in list_sweep_runs(visit.connection, found)]
+    sign = -1 if config.metric and config.metric.maximize else 1
+
+    def rank(row: RunRow) -> tuple[bool, float]:
+        score = _score(row, config)
+        return score is None, 0.0 if score is None else sign * score
+
+    return sorted(rows, key=rank)
+
+
+def _score(row: RunRow, config: SweepConfig) -> float | None:
+    value = run_metrics(row).get(config.metric.name) if config.metric else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _dig(config: dict[str, Any], path: Sequence[str]) -> Any:
+    value: Any = config
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,128 @@
+// What a page can't do by itself: follow a run, read a chart at a place, narrow a list.
+// Without this script everything is still there to be read.
+"use strict";
+
+const REFRESH_MS = 3000;
+
+// A running run: fetch the page again and put in the parts that changed.
+async function follow() {
+  if (!document.hidden) {
+    const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!reply.ok) return; // signed out, or the run was deleted: what is shown stays
+    replaceParts(new DOMParser().parseFromString(await reply.text(), "text/html"));
+  }
+  schedule();
+}
+
+function replaceParts(fresh) {
+  for (const part of fresh.querySelectorAll("[id^='live-']")) {
+    const old = document.getElementById(part.id);
+    if (!old || old.outerHTML === part.outerHTML || old.contains(document.activeElement)) continue;
+    const log = old.querySelector(".console");
+    const atEnd = log && log.scrollTop + log.clientHeight > log.scrollHeight - 20;
+    const place = log ? log.scrollTop : 0;
+    old.replaceWith(part);
+    const newLog = part.querySelector(".console");
+    if (newLog) newLog.scrollTop = atEnd ? newLog.scrollHeight : place;
+  }
+}
+
+function schedule() {
+  const head = document.getElementById("live-head");
+  if (head && head.dataset.live === "yes") {
+    setTimeout(() => follow().catch(schedule), REFRESH_MS); // the server may be back later
+  }
+}
+
+// A chart: name the values of the lines at the pointer.
+function readChart(event) {
+  const svg = event.target.closest("svg.chart[data-x]");
+  if (!svg) return;
+  const box = svg.getBoundingClientRect();
+  const view = svg.viewBox.baseVal;
+  const at = ((event.clientX - box.left) / box.width) * view.width;
+  const lines = [...svg.querySelectorAll("polyline")].map((line) => nearest(line, at));
+  const found = lines.filter((line) => line.point);
+  if (!found.length) return;
+  const x = found.reduce((a, b) => (Math.abs(a.point.x - at) < Math.abs(b.point.x - at) ? a : b));
+  showCursor(svg, x.point.x);
+  const values = found.map((line) =>
+    (found.length > 1 ? line.name + " " : "") + format(invert(svg.dataset.y, line.point.y)));
+  const label = svg.dataset.label === "_timestamp"
+    ? new Date(invert(svg.dataset.x, x.point.x) * 1000).toLocaleString()
+    : svg.dataset.label + " " + format(invert(svg.dataset.x, x.point.x));
+  readout(svg).textContent = label + ": " + values.join(", ");
+}
+
+function nearest(line, at) {
+  let point = null;
+  for (const other of line.points) {
+    if (!point || Math.abs(other.x - at) < Math.abs(point.x - at)) point = other;
+  }
+  return { name: line.dataset.name, point };
+}
+
+function invert(scale, place) {
+  const [low, high, start, end] = scale.split(" ").map(Number);
+  return low + ((place - start) / (end - start)) * (high - low);
+}
+
+function format(value) {
+  return String(Number(value.toPrecision(4)));
+}
+
+function readout(svg) {
+  let shown = svg.parentElement.querySelector(".readout");
+  if (!shown) {
+    shown = document.createElement("div");
+    shown.className = "readout";
+    svg.parentElement.append(shown);
+  }
+  return shown;
+}
+
+function showCursor(svg, x) {
+  let cursor = svg.querySelector(".cursor");
+  if (!cursor) {
+    cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    cursor.setAttribute("class", "cursor");
+    svg.append(cursor);
+  }
+  const view = svg.viewBox.baseVal;
+  for (const [name, value] of [["x1", x], ["x2", x], ["y1", 10], ["y2", view.height - 30]]) {
+    cursor.setAttribute(name, value);
+  }
+}
+
+function leaveChart(event) {
+  const svg = event.target.closest("svg.chart[data-x]");
+  if (!svg || svg.contains(event.relatedTarget)) return;
+  svg.querySelector(".cursor")?.remove();
+  svg.parentElement.querySelector(".readout")?.remove();
+}
+
+// A tree of settings: show what has the words in its name or value.
+function narrow(event) {
+  const id = event.target.dataset.narrows;
+  if (!id) return;
+  const words = event.target.value.toLowerCase();
+  const tree = document.getElementById("tree-" + id);
+  for (const row of tree.querySelectorAll("[data-name]")) {
+    const text = row.dataset.name + " " + row.querySelector("dd").textContent;
+    row.hidden = !text.toLowerCase().includes(words);
+  }
+  for (const group of tree.querySelectorAll(".group")) {
+    group.hidden = !group.querySelector("[data-name]:not([hidden])");
+  }
+}
+
+document.addEventListener("pointermove", readChart);
+document.addEventListener("pointerout", leaveChart);
+document.addEventListener("input", narrow);
+for (const log of document.querySelectorAll(".console")) log.scrollTop = log.scrollHeight;
+for (const frame of document.querySelectorAll(".lineage-frame")) {
+  const start = frame.querySelector(".start")?.getBoundingClientRect();
+  const box = frame.getBoundingClientRect();
+  if (start) frame.scrollTo(start.left - box.left - box.width / 2, start.top - box.top - box.height / 2);
+}
+schedule();
