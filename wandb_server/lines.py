@@ -73,10 +73,10 @@ def count_lines(connection: sqlite3.Connection, run_id: int, stream: str) -> int
 
 
 def next_number(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
-    """Give the number of the line that would follow the last one."""
+    """Give the number of the line that would follow the last one, inherited ones not counted."""
     return fetch_count(
         connection,
-        "SELECT coalesce(max(number) + 1, 0) FROM run_line WHERE run_id = ? AND stream = ?",
+        "SELECT max(0, coalesce(max(number) + 1, 0)) FROM run_line WHERE run_id = ? AND stream = ?",
         run_id,
         stream,
     )

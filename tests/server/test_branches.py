@@ -33,6 +33,16 @@ def test_a_fork_goes_on_from_the_parents_step(wandb: ModuleType, parent: str, pr
     assert history(wandb, path)[-2:] == [(3, 100), (4, 200)]
 
 
+def test_a_fork_is_rewound_into_what_it_inherited(
+    wandb: ModuleType, parent: str, project: str
+) -> None:
+    with wandb.init(project=project, fork_from=f"{parent.rpartition('/')[2]}?_step=2") as run:
+        run.log({"x": 100})
+    with wandb.init(project=project, resume_from=f"{run.id}?_step=1") as run:
+        run.log({"x": 50})
+    assert history(wandb, f"{project}/{run.id}") == [(0, 0), (1, 1), (2, 50)]
+
+
 def test_a_rewound_run_forgets_what_came_later(
     wandb: ModuleType, parent: str, project: str
 ) -> None:

@@ -99,9 +99,7 @@ def _link(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, An
         known = get_collection(scope.connection, row)
         project_id, name = known.project_id, known.name
     else:
-        project = ensure_project(
-            scope.connection, input.get("entityName"), input.get("projectName")
-        )
+        project = ensure_project(scope.connection, scope.entity_of(input), input.get("projectName"))
         project_id, name = project.id, input.get("artifactPortfolioName") or ""
     aliases = [alias["alias"] for alias in input.get("aliases") or []]
     member = link_artifact(scope.connection, artifact, project_id, name, aliases)

@@ -36,7 +36,7 @@ def _create(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
     scope = context(info)
     if input.get("storageRegion") not in {None, "", "default"}:
         raise ClientError(f"storage region {input['storageRegion']!r}: this server has only one")
-    project = ensure_project(scope.connection, input["entityName"], input["projectName"])
+    project = ensure_project(scope.connection, scope.entity_of(input), input["projectName"])
     run = find_named_run(scope, input) if input.get("runName") else None
     new = NewArtifact(
         project_id=project.id,

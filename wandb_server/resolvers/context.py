@@ -1,7 +1,7 @@
 """What every resolver is given, and how resolvers are tied to fields."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,6 +31,10 @@ class Context:
     urls: Urls
     shared: bool = False
     user: str = DEFAULT_ENTITY
+
+    def entity_of(self, fields: Mapping[str, Any]) -> str:
+        """Give the entity that an input names, the user's own where it names none."""
+        return str(fields.get("entityName") or self.user)
 
 
 def context(info: GraphQLResolveInfo) -> Context:

@@ -105,7 +105,7 @@ def _upsert_project(
     input: dict[str, Any],  # noqa: A002  GraphQL's name
 ) -> dict[str, Any]:
     scope = context(info)
-    entity, name = input.get("entityName") or scope.user, input.get("name")
+    entity, name = scope.entity_of(input), input.get("name")
     known = find_project(scope.connection, entity, name)
     project = known or ensure_project(scope.connection, entity, name)
     if input.get("description") is not None:

@@ -38,11 +38,11 @@ def find_named_run(scope: Context, fields: Input) -> Run:
     Raises:
         NotFoundError: It doesn't exist.
     """
-    names = (fields.get("entityName"), fields.get("projectName"), fields.get("runName"))
-    project = ensure_project(scope.connection, names[0] or scope.user, names[1])
-    run = find_run(scope.connection, project.id, str(names[2]))
+    project = ensure_project(scope.connection, scope.entity_of(fields), fields.get("projectName"))
+    run = find_run(scope.connection, project.id, str(fields.get("runName")))
     if run is None:
-        raise NotFoundError(f"there is no run {project.entity}/{project.name}/{names[2]}")
+        path = f"{project.entity}/{project.name}/{fields.get('runName')}"
+        raise NotFoundError(f"there is no run {path}")
     return run
 
 
@@ -69,8 +69,7 @@ def _find_or_create(scope: Context, fields: Input) -> tuple[Run, bool]:
         return get_run(connection, ids.decode("Run", fields["id"])), False
     if not fields.get("name"):
         raise ClientError("a run needs a name: send its name, or its id")
-    entity = fields.get("entityName") or scope.user
-    project = ensure_project(connection, entity, fields.get("modelName"))
+    project = ensure_project(connection, scope.entity_of(fields), fields.get("modelName"))
     found = find_run(connection, project.id, fields["name"])
     if found is not None:
         return found, False

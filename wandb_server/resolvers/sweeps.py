@@ -116,11 +116,12 @@ def _best_loss(sweep: Sweep, info: GraphQLResolveInfo) -> float | None:
 
 
 def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
-    connection = context(info).connection
+    scope = context(info)
+    connection = scope.connection
     if input.get("id"):
         sweep = get_sweep(connection, ids.decode("Sweep", input["id"]))
     elif input.get("config"):
-        project = ensure_project(connection, input.get("entityName"), input.get("projectName"))
+        project = ensure_project(connection, scope.entity_of(input), input.get("projectName"))
         sweep = create_sweep(connection, project.id, input["config"])
     else:
         raise ClientError("a sweep needs a config: send it, or the id of a sweep")
@@ -137,8 +138,9 @@ def _create_agent(
     info: GraphQLResolveInfo,
     input: Input,  # noqa: A002
 ) -> dict[str, Any]:
-    connection = context(info).connection
-    project = find_project(connection, input.get("entityName"), input.get("projectName"))
+    scope = context(info)
+    connection = scope.connection
+    project = find_project(connection, scope.entity_of(input), input.get("projectName"))
     sweep = None if project is None else find_sweep(connection, project.id, input["sweep"])
     if sweep is None:
         raise NotFoundError(f"there is no sweep {input['sweep']!r}")
