@@ -12,8 +12,9 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.projects.backend import loader
 from mlflow.projects.backend.abstract_backend import AbstractBackend
@@ -28,30 +29,37 @@ from mlflow.projects.utils import (
     load_project,
 )
 
+from pipeline import leash
 from pipeline.environments import activation
-from pipeline.signals import STOP_SIGNALS, listening_to_interrupts
+from pipeline.signals import STOP_SIGNALS, holding_interrupts
 from pipeline.wandb_target import storage_fault
 
 logger = logging.getLogger(__name__)
 
 NAME = "step"
-# Seconds that an interrupted step has to end its W&B run before it is killed.
-GRACE = 15.0
 
 
 class StepProcess(SubmittedRun):
     """A running step: its MLflow run and its process."""
 
-    def __init__(self, run_id: str, process: "subprocess.Popen[bytes]", wandb: str = "") -> None:
+    def __init__(
+        self,
+        run_id: str,
+        process: "subprocess.Popen[bytes]",
+        pipe: IO[bytes],
+        wandb: str = "",
+    ) -> None:
         """Take a process that was just started.
 
         Args:
             run_id: Id of its MLflow run.
             process: The leader of a process group of its own.
+            pipe: Its leash, see `pipeline.leash`.
             wandb: Base URL of the W&B that it was told to use; empty if it was told none.
         """
         self._run_id = run_id
         self.process = process
+        self._pipe = pipe
         self._wandb = wandb
         self._started_at = time.time()
 
@@ -67,6 +75,7 @@ class StepProcess(SubmittedRun):
         no more than that an upload failed, and loses lines of a history without a word.
         """
         is_well = self.process.wait() == 0
+        self._pipe.close()
         fault = storage_fault(self._wandb, self._started_at)
         if fault:
             logger.error("The local W&B server couldn't store everything: %s", fault)
@@ -82,8 +91,9 @@ class StepProcess(SubmittedRun):
     def cancel(self) -> None:
         """Interrupt the step and its children, give them time to end well, then kill them.
 
-        A second Ctrl-C while the step is ending is ignored: it would cut short what marks the
-        W&B run as failed.
+        The step's MLflow run is marked as failed, which MLflow does only if it is interrupted
+        while it waits. A second Ctrl-C while the step is ending is ignored: it would cut short
+        what marks the W&B run as failed.
         """
         if self.process.returncode is not None:
             return
@@ -91,11 +101,14 @@ class StepProcess(SubmittedRun):
         # Only the step itself: its helpers, wandb-core among them, end when it does.
         self.process.send_signal(signal.SIGINT)
         previous = signal.signal(signal.SIGALRM, lambda *_: self._kill_group())
-        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        signal.setitimer(signal.ITIMER_REAL, leash.GRACE)
         self.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         self._kill_group()
+        client = MlflowClient()
+        if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
+            client.set_terminated(self._run_id, RunStatus.to_string(RunStatus.FAILED))
         for number, handler in ignored.items():
             signal.signal(number, handler)
 
@@ -135,30 +148,26 @@ class StepBackend(AbstractBackend):
         """
         folder = Path(fetch_and_validate_project(project_uri, version, entry_point, params))
         project = load_project(str(folder))
-        run = get_or_create_run(
-            None, project_uri, experiment_id, str(folder), version, entry_point, params
-        )
-        run_id = run.info.run_id
         commands = [
             *activation(project, folder, backend_config[PROJECT_ENV_MANAGER]),
             *get_entry_point_command(
                 project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
             ),
         ]
-        with listening_to_interrupts():
-            process = subprocess.Popen(
-                ["bash", "-c", " && ".join(commands)],
-                cwd=folder,
-                # One id for both, so that either run leads to the other.
-                env={
-                    **backend_config["environment"],
-                    **get_run_env_vars(run_id, experiment_id),
-                    "WANDB_RUN_ID": run_id,
-                },
-                start_new_session=True,
+        with holding_interrupts():
+            run = get_or_create_run(
+                None, project_uri, experiment_id, str(folder), version, entry_point, params
             )
-        address = backend_config["environment"].get("WANDB_BASE_URL", "")
-        self.started.append(StepProcess(run_id, process, address))
+            run_id = run.info.run_id
+            variables = {
+                **backend_config["environment"],
+                **get_run_env_vars(run_id, experiment_id),
+                # One id for both, so that either run leads to the other.
+                "WANDB_RUN_ID": run_id,
+            }
+            process, pipe = leash.start(" && ".join(commands), folder, variables)
+            address = variables.get("WANDB_BASE_URL", "")
+            self.started.append(StepProcess(run_id, process, pipe, address))
         return self.started[-1]
 
 

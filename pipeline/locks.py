@@ -1,15 +1,38 @@
 """Locks between processes, freed by the operating system when their holder dies."""
 
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
+from typing import IO
+
+logger = logging.getLogger(__name__)
+
+# Seconds of waiting after which a person may wonder.
+SILENCE = 1.0
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, waiting for whoever holds it; its folder is made if needed."""
+    """Hold the lock file at `path`, waiting for whoever holds it; its folder is made if needed.
+
+    A wait of more than SILENCE seconds is told, once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, path)
         yield
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    message = "Waiting for another pipeline that holds the lock %s ..."
+    told = Timer(SILENCE, logger.info, [message, path])
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told.start()
+        fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        told.cancel()

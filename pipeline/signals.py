@@ -25,15 +25,23 @@ def stop_on_signals() -> None:
 
 
 @contextmanager
-def listening_to_interrupts() -> Iterator[None]:
-    """Let children hear SIGINT, which a shell's background jobs are started without.
+def holding_interrupts() -> Iterator[None]:
+    """Start a child in here: signals to stop wait until the block has ended.
 
-    A child inherits that a signal is ignored, and then nothing but a kill would stop a step.
+    So the child is known to whoever is to stop it. And it hears SIGINT, even where this process is
+    a shell's background job: it inherits that a signal is ignored, but not that it is handled, and
+    nothing but a kill would stop a step that ignores it.
     """
-    previous = signal.getsignal(signal.SIGINT)
-    if previous == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    came: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in STOP_SIGNALS
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for held in came:
+            signal.raise_signal(held)

@@ -414,6 +414,24 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
     assert not list(found.logged_artifacts())
 
 
+@pytest.mark.usefixtures("first_run")
+def test_a_killed_pipeline_takes_its_step_along_which_ends_its_run_as_failed(
+    clone: Path, api: wandb.Api
+) -> None:
+    process = start_main(clone, "kill -9", *SLOW)
+    found = wait_for_run(api, "kill -9", "train_random_forest")
+
+    process.kill()
+    process.communicate(timeout=60)
+
+    deadline = time.monotonic() + 60
+    while processes_below(clone):
+        assert time.monotonic() < deadline, processes_below(clone)
+        time.sleep(0.05)
+    api.flush()
+    assert api.run(f"local/songs/{found.id}").state == "failed"
+
+
 def processes_below(folder: Path) -> list[str]:
     """Return the commands of the processes that work in a folder or below it."""
     found = []

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import ExecutionException
 
-from pipeline import backend
+from pipeline import backend, leash
 
 WRITES = "import os, sys; open('written', 'w').write(repr((sys.argv[1:], dict(os.environ))))"
 KILLS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -27,6 +27,16 @@ except KeyboardInterrupt:
     open("ended", "w").write("well")
     sys.exit(3)
 """
+STARTS_A_STEP = """
+import os, sys, mlflow
+from pipeline import backend
+component, store = sys.argv[1:]
+mlflow.set_tracking_uri(store)
+backend.register(backend.StepBackend())
+config = {"environment": dict(os.environ)}
+mlflow.run(component, backend="step", backend_config=config, env_manager="local")
+"""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -83,20 +93,70 @@ def test_a_cancelled_step_ends_in_its_own_way_and_takes_its_children_along(
     component: Path,
 ) -> None:
     (component / "run.py").write_text(WAITS)
-    process = subprocess.Popen([sys.executable, "run.py"], cwd=component, start_new_session=True)
+    process, pipe = leash.start(f"exec {sys.executable} run.py", component, os.environ)
+    child = wait_for_child(component)
+
+    run = MlflowClient().create_run("0")
+    step = backend.StepProcess(run.info.run_id, process, pipe)
+    step.cancel()
+
+    assert (component / "ended").read_text() == "well"
+    assert process.returncode == 3
+    assert (step.get_status(), status(step)) == ("FAILED", "FAILED")
+    wait_for_end(child)
+
+
+def test_a_step_ends_in_its_own_way_when_its_pipeline_is_killed(
+    component: Path, store: str
+) -> None:
+    (component / "run.py").write_text(WAITS)
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTS_A_STEP, str(component), store],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    child = wait_for_child(component)
+
+    starter.kill()
+    starter.wait()
+
+    wait_for_end(child)
+    assert (component / "ended").read_text() == "well"
+
+
+def test_an_interrupt_while_a_step_is_started_finds_it(
+    component: Path, step_backend: backend.StepBackend
+) -> None:
+    project = (component / "MLproject").read_text()
+    interrupting = f"kill -INT {os.getpid()}; exec python run.py"
+    (component / "MLproject").write_text(project.replace("exec python run.py", interrupting))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(component, WAITS)
+
+    step_backend.started[0].cancel()
+    assert step_backend.started[0].process.returncode != 0
+    assert status(step_backend.started[0]) == "FAILED"
+
+
+def wait_for_child(component: Path) -> int:
+    """Return the process id of the child that WAITS has started."""
     child = component / "child"
     deadline = time.monotonic() + 60
     while not (child.exists() and child.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return int(child.read_text())
 
-    step = backend.StepProcess("id", process)
-    step.cancel()
 
-    assert (component / "ended").read_text() == "well"
-    assert process.returncode == 3
-    assert step.get_status() == "FAILED"
-    state = Path(f"/proc/{child.read_text()}/stat")
-    while state.exists() and state.read_text().split()[2] != "Z":
+def wait_for_end(process: int) -> None:
+    deadline = time.monotonic() + 60
+    while is_alive(process):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
