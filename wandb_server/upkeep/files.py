@@ -1,6 +1,7 @@
 """What lies in the folder of stored files, whatever it should be."""
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -35,13 +36,9 @@ def stored_files(folder: Path) -> Iterator[StoredFile]:
     Raises:
         OSError: A folder can't be read.
     """
-    for place in sorted(folder.iterdir()):
-        if place.name in {INCOMING, LOCK}:
-            continue
-        entries = sorted(place.rglob("*")) if place.is_dir() else [place]
-        for path in entries:
-            if not path.is_dir():
-                yield from _describe(folder, path)
+    for entry in _entries(folder):
+        if entry.name not in {INCOMING, LOCK}:
+            yield from _walk(entry, "")
 
 
 def sizes_by_digest(folder: Path) -> dict[str, int]:
@@ -70,12 +67,22 @@ def store_content(blobs: BlobStore, content: IO[bytes], digest: str) -> bool:
     return True
 
 
-def _describe(folder: Path, path: Path) -> Iterator[StoredFile]:
-    digest = path.name if _NAME.fullmatch(path.name) else None
-    if digest and path != folder / digest[:2] / digest:
-        digest = None
+def _walk(entry: "os.DirEntry[str]", parent: str | None) -> Iterator[StoredFile]:
+    """Go through a file or folder; `parent` is "" at the top and None below what is in place."""
+    if entry.is_dir(follow_symlinks=False):
+        for child in _entries(Path(entry.path)):
+            yield from _walk(child, entry.name if parent == "" else None)
+        return
+    in_place = parent and _NAME.fullmatch(entry.name) and entry.name[:2] == parent
     try:
-        found = path.lstat()
+        found = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return  # replaced by the same content, or moved, since the folder was read
-    yield StoredFile(path, digest, found.st_size, found.st_mtime)
+    digest = entry.name if in_place else None
+    yield StoredFile(Path(entry.path), digest, found.st_size, found.st_mtime)
+
+
+def _entries(folder: Path) -> "list[os.DirEntry[str]]":
+    """List a folder by name; a third of the time that pathlib takes for many files."""
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)

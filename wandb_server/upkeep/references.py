@@ -1,6 +1,7 @@
 """What refers to stored files: which digests are in use, by whom, and under which names."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -67,6 +68,14 @@ def uses(connection: sqlite3.Connection) -> Iterator[Use]:
     """Go through the files of all runs and of all committed versions, manifests included."""
     for row in connection.execute(_USES):
         yield Use(**dict(row))
+
+
+def digests_by_project(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    """Collect the digests (hex MD5) of what `uses` goes through by project (`entity/name`)."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for project, digest in connection.execute(f"SELECT DISTINCT project, digest FROM ({_USES})"):  # noqa: S608  ours
+        found[project].add(digest)
+    return found
 
 
 def digests_in_use(connection: sqlite3.Connection, blobs: BlobStore) -> set[str]:

@@ -1,11 +1,10 @@
 """How much room each project takes."""
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wandb_server.upkeep.references import uses
+from wandb_server.upkeep.references import digests_by_project
 
 _COUNTS = """SELECT entity || '/' || name AS project,
     (SELECT count(*) FROM run WHERE project_id = project.id) AS runs,
@@ -40,13 +39,14 @@ def measure(connection: sqlite3.Connection, sizes: Mapping[str, int]) -> Usage:
         connection: Open for reading.
         sizes: Bytes of the stored files by digest.
     """
-    digests: defaultdict[str, set[str]] = defaultdict(set)
-    for use in uses(connection):
-        digests[use.project].add(use.digest)
+    digests = digests_by_project(connection)
     used = set().union(*digests.values())
     projects = [
         ProjectUsage(
-            row["project"], row["runs"], row["versions"], _sum(digests[row["project"]], sizes)
+            row["project"],
+            row["runs"],
+            row["versions"],
+            _sum(digests.get(row["project"], set()), sizes),
         )
         for row in connection.execute(_COUNTS)
     ]
