@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +68,15 @@ class BlobStore:
             return self.path(digest).stat().st_size
         except FileNotFoundError:
             return None
+
+    def settle(self, digests: Iterable[str]) -> None:
+        """Make the names of blobs durable, whoever made them.
+
+        A name can be seen an instant before it is durable: while another request stores the
+        same content, or after the server was killed in the middle of it.
+        """
+        for folder in {self._folder, *(self.path(digest).parent for digest in digests)}:
+            _sync_folder(folder)
 
     def claim(self, digest: str) -> bool:
         """Tell whether a blob is stored, and keep it from being collected as unused for now.
@@ -173,10 +182,9 @@ class BlobStore:
         target = self.path(digest)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
-            _sync_folder(self._folder)
         with locks.shared(self._folder / LOCK):
             Path(file.name).replace(target)
-        _sync_folder(target.parent)
+        self.settle([digest])
         self._checked.remember(target, digest)
 
 

@@ -42,6 +42,8 @@ def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_i
         raise NotFoundError(f"artifact {artifact_id} was deleted")
     parts = assemble(connection, blobs, artifact)
     _check_present(blobs, parts.entries)
+    digests = [entry.digest for entry in parts.entries if entry.digest is not None]
+    blobs.settle([parts.manifest_digest, *digests])
     _store_entries(connection, artifact_id, parts.entries)
     _publish(connection, artifact, parts)
     return get_artifact(connection, artifact_id)

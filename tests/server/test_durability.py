@@ -1,0 +1,67 @@
+"""What is acknowledged is on the disk first: the bytes, then the name, then the version."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import client
+from tests.server.conftest import Core
+from wandb_server.blobs import BlobStore
+
+FILES = {"a.txt": b"alpha", "b.txt": b"beta"}
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """What is synced and renamed from now on, in order."""
+    seen: list[tuple[str, Path]] = []
+    sync, replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        seen.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    def rename(source: Path, target: Path) -> Path:
+        seen.append(("rename", target))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", rename)
+    return seen
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_blob_is_synced_then_named_then_its_folders_are_synced(
+    tmp_path: Path, steps: list[tuple[str, Path]], size: int
+) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    digest, _ = asyncio.run(blobs.receive(_chunks(bytes(size)), None))
+    place = blobs.path(digest)
+    (first, incoming), (second, target), *rest = steps
+    assert (first, incoming.parent.name) == ("sync", "incoming")
+    assert (second, target) == ("rename", place)
+    assert set(rest) == {("sync", place.parent), ("sync", tmp_path / "blobs")}
+
+
+def test_a_commit_syncs_the_folders_of_its_files_whoever_stored_them(
+    core: Core, steps: list[tuple[str, Path]]
+) -> None:
+    artifact = client.create(core.data, "p", FILES)
+    digests = [core.blobs.write(content) for content in (*FILES.values(), client.manifest(FILES))]
+    client.announce(core.data, artifact["id"], client.manifest(FILES))
+    steps.clear()
+    assert client.commit(core.data, artifact["id"]) == 0
+    assert {("sync", core.blobs.path(digest).parent) for digest in digests} <= set(steps)
+
+
+def test_the_database_is_synced_at_each_commit(core: Core) -> None:
+    with core.database.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
