@@ -1,10 +1,12 @@
 """What the real SDK writes about runs is what it reads back."""
 
+import json
 import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,49 @@ def test_summary_and_history_read_back_with_nan_and_infinity(
     assert [row["_step"] for row in run.history(samples=3, pandas=False)] == [0, 2, 5]
     assert len(run.history(keys=["loss", "odd"], pandas=False)) == 4
     assert run.lastHistoryStep == 5
+
+
+def test_numbers_that_json_lacks_read_back_as_the_sdk_keeps_them(wandb: ModuleType) -> None:
+    values = [1.0, math.nan, math.inf, -math.inf]
+    with wandb.init(project="odd-numbers", config={"high": math.inf}) as run:
+        for value in values:
+            run.log({"value": value, "deep": {"value": value, "list": [value]}})
+        # The SDK itself makes null of a NaN that is set in here, and of one in the config.
+        run.summary.update({"low": -math.inf, "set": {"high": math.inf, "list": [math.inf, 2]}})
+        kept = Path(run.dir) / "wandb-summary.json"
+
+    read = wandb.Api().run(run.path)
+
+    assert read.config == {"high": math.inf}
+    assert _spelt({**read.summary}) == _spelt(json.loads(kept.read_text()))
+    assert (read.summary["value"], read.summary["low"]) == (-math.inf, -math.inf)
+    assert _spelt(read.summary["set"]) == '{"high": Infinity, "list": [Infinity, 2]}'
+    rows = list(read.scan_history())
+    assert _spelt([row["value"] for row in rows]) == "[1, NaN, Infinity, -Infinity]"
+    assert _spelt([row["deep"]["list"] for row in rows]) == "[[1], [NaN], [Infinity], [-Infinity]]"
+    assert _spelt([row["deep"]["value"] for row in rows]) == "[1, NaN, Infinity, -Infinity]"
+    # By single keys, W&B gives words: these come in plain JSON.
+    words = [1, "NaN", "Infinity", "-Infinity"]
+    assert [row["value"] for row in read.scan_history(keys=["value"])] == words
+    assert [row["value"] for row in read.history(keys=["value"], pandas=False)] == words
+
+
+def test_a_summary_may_be_set_to_numbers_that_json_lacks_afterwards(wandb: ModuleType) -> None:
+    with wandb.init(project="odd-numbers") as run:
+        run.log({"value": 1})
+
+    run = wandb.Api().run(run.path)
+    run.summary["late"], run.summary["high"] = math.nan, math.inf
+    run.summary.update()
+
+    read = wandb.Api().run("/".join(run.path)).summary
+    assert math.isnan(read["late"])
+    assert (read["value"], read["high"]) == (1, math.inf)
+
+
+def _spelt(value: Any) -> str:
+    """Spell a value so that a NaN equals itself."""
+    return json.dumps(value, sort_keys=True, default=dict)
 
 
 def test_history_that_is_not_in_parquet_files_is_read_live(wandb: ModuleType, logged: str) -> None:
