@@ -88,19 +88,6 @@ def test_numbers_that_json_lacks_read_back_as_the_sdk_keeps_them(wandb: ModuleTy
     assert [row["value"] for row in read.history(keys=["value"], pandas=False)] == words
 
 
-def test_a_summary_may_be_set_to_numbers_that_json_lacks_afterwards(wandb: ModuleType) -> None:
-    with wandb.init(project="odd-numbers") as run:
-        run.log({"value": 1})
-
-    run = wandb.Api().run(run.path)
-    run.summary["late"], run.summary["high"] = math.nan, math.inf
-    run.summary.update()
-
-    read = wandb.Api().run("/".join(run.path)).summary
-    assert math.isnan(read["late"])
-    assert (read["value"], read["high"]) == (1, math.inf)
-
-
 def _spelt(value: Any) -> str:
     """Spell a value so that a NaN equals itself."""
     return json.dumps(value, sort_keys=True, default=dict)
