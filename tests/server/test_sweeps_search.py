@@ -15,7 +15,7 @@ from wandb_server.sweeps.bayes import STARTUP, Observation, suggest
 from wandb_server.sweeps.choose import chance, draw
 from wandb_server.sweeps.config import Metric, parse_config
 from wandb_server.sweeps.hyperband import Hyperband, read_hyperband
-from wandb_server.sweeps.metrics import Logged, impute
+from wandb_server.sweeps.metrics import Logged, Span, impute
 from wandb_server.sweeps.parameters import Parameter
 
 LOSS = {"name": "loss", "goal": "minimize"}
@@ -273,10 +273,10 @@ def test_a_sweep_ends_when_a_run_reaches_the_target(core: Core) -> None:
 def test_a_failed_run_is_worth_what_the_config_says(how: str, kept: float) -> None:
     metric = Metric("loss", maximize=False, target=None, impute=how, impute_while_running=None)
     logged = [
-        Logged("finished", [0.6, 0.1]),
-        Logged("failed", [0.5, 0.2, 0.4]),
-        Logged("running", [0.3]),
-        Logged("finished", []),
+        Logged("finished", Span(lowest=0.1, highest=0.6, latest=0.1)),
+        Logged("failed", Span(lowest=0.2, highest=0.5, latest=0.4)),
+        Logged("running", Span(lowest=0.3, highest=0.3, latest=0.3)),
+        Logged("finished", None),
     ]
     expected = [0.1, kept, None, 0.6 if how == "worst" else None]
     assert impute(logged, metric) == expected

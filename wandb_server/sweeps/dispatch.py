@@ -20,7 +20,7 @@ from wandb_server.sweeps.hand_outs import (
     take_over,
     tell_to_stop,
 )
-from wandb_server.sweeps.metrics import count_values, read_history
+from wandb_server.sweeps.metrics import count_values, read_history, read_value
 from wandb_server.sweeps.parameters import same
 from wandb_server.sweeps.progress import next_choice
 from wandb_server.sweeps.store import Agent, Sweep, get_agent, get_sweep, list_sweep_runs
@@ -101,12 +101,12 @@ def _lags(connection: sqlite3.Connection, sweep: Sweep, config: SweepConfig, run
     band = stopping.band_of(len(values))
     if band is None:
         return False
-    others = [
-        read_history(connection, other, metric)
+    found = (
+        read_value(connection, other, metric, band)
         for other in list_sweep_runs(connection, sweep)
         if count_values(other, metric) >= band
-    ]
-    rivals = [sign * found[band - 1] for found in others if len(found) >= band]
+    )
+    rivals = [sign * value for value in found if value is not None]
     return stopping.should_stop(values, rivals)
 
 
