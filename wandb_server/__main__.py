@@ -159,7 +159,7 @@ def _status(_options: argparse.Namespace) -> int:
     print(f"{'data folder':<12}{folder}")
     with paths.folder_errors(folder):
         for name, size in paths.sizes(folder).items():
-            print(f"{'':<12}{name:<16}{readable(size):>10}")
+            print(f"{'':<12}{name:<28}{readable(size):>10}")
     show_usage()
     return 0 if server else NOT_RUNNING
 

@@ -132,6 +132,29 @@ def test_a_backup_of_damaged_data_names_what_it_lacks(
     assert "run local/songs/r1: output.log" in told
 
 
+def test_a_repair_takes_lost_files_from_a_backup(
+    filled: Core, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "all.tar"
+    assert command(filled.folder, "backup", target) == 0
+    log_version(filled, "songs", {"a.txt": b"after the backup"})
+    missing, altered = blob_path(filled, b"shared"), blob_path(filled, b"hello")
+    missing.unlink()
+    altered.write_bytes(b"jello")
+    blob_path(filled, b"after the backup").unlink()
+    assert command(filled.folder, "check", "--from", target) == 1
+    assert "parts of --repair" in capsys.readouterr().err
+    assert command(filled.folder, "check", "--repair", "--from", target) == 4
+    told = capsys.readouterr().out
+    assert f"put back {missing}" in told
+    assert f"put back {altered}" in told
+    assert (missing.read_bytes(), altered.read_bytes()) == (b"shared", b"hello")
+    assert command(filled.folder, "check") == 4
+    told = capsys.readouterr().out
+    assert "Damage: 1 lost file." in told
+    assert "version local/songs/table:v2: a.txt" in told
+
+
 def test_restore_refuses_a_folder_with_data_unless_told_and_then_puts_it_aside(
     filled: Core, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,7 +137,7 @@ def test_repair_puts_a_file_back_whose_content_lies_under_a_wrong_name(filled: C
     right, wrong = blob_path(filled, b"shared"), blob_path(filled, b"new")
     right.rename(wrong)
     said = mend(filled)
-    assert any(line.startswith(f"put back {right} from") for line in said)
+    assert f"put back {right}" in said
     assert right.read_bytes() == b"shared"
     (lost,) = check(filled).lost
     assert lost.path == wrong

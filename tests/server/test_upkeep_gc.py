@@ -143,8 +143,10 @@ def test_a_time_to_live_ends_a_version_unless_it_has_an_alias_of_its_own(core: C
 def test_an_upload_in_flight_loses_nothing(core: Core) -> None:
     files = {"a": b"in flight"}
     artifact_id = client.create(core.data, "p", files)["id"]
-    upload(core, artifact_id, files)
     assert gc(core).files == 0
+    core.blobs.write(b"of a manifest yet to come")
+    upload(core, artifact_id, files)
+    assert gc(core) == Collection([], 0, 0, 1, 25)
     assert client.commit(core.data, artifact_id) == 0
 
 
@@ -167,7 +169,7 @@ def test_a_long_upload_of_a_run_that_lives_keeps_all_that_it_announced(core: Cor
     age(core)
     with core.database.write() as connection:
         connection.execute("UPDATE run SET state = 'running'")
-    assert gc(core) == Collection([], 0, 0)
+    assert gc(core) == Collection([], 0, 0, 0, 0)
     assert client.commit(core.data, artifact_id) == 0
 
 
@@ -186,7 +188,7 @@ def test_what_an_unfinished_increment_builds_on_stays_although_deleted(core: Cor
     with core.database.write() as connection:
         connection.execute("UPDATE run SET state = 'running'")
         connection.execute("UPDATE artifact SET run_id = 1 WHERE state = 'PENDING'")
-    assert gc(core) == Collection([], 0, 0)
+    assert gc(core) == Collection([], 0, 0, 0, 0)
     assert client.commit(core.data, artifact_id) == 1
     assert_whole(core)
 
@@ -256,11 +258,14 @@ def test_the_command_shows_first_and_deletes_when_told(
         log_version(core, "p", {"a": b"%d" % number})
     age(core, days=40)
     assert command("--older-than", "30", "--project", "p") == 0
+    core.blobs.write(b"young")
     told = capsys.readouterr().out
     assert "to delete local/p/table:v0, 1 B: older than 30 days, without an alias" in told
     assert "Nothing was removed. `gc --delete` would remove 1 version and 2 files" in told
     assert command("--older-than", "30", "--delete") == 0
-    assert "Removed 1 version and 2 files" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Removed 1 version and 2 files" in told
+    assert "1 file more, 5 B, stay for now: younger than 24 hours" in told
     assert names(core) == ["v1"]
 
 

@@ -37,8 +37,8 @@ _SECONDS_BETWEEN_SIGNS = 2.0
 
 def check(options: argparse.Namespace) -> int:
     """Look for damage, and mend what can be mended if asked to."""
-    if options.forget and not options.repair:
-        raise ServerError("--forget is a part of --repair: give both")
+    if (options.forget or options.source) and not options.repair:
+        raise ServerError("--forget and --from are parts of --repair: give it, too")
     os.umask(_PRIVATE)
     try:
         with opened(paths.data_dir()) as store:
@@ -61,7 +61,7 @@ def gc(options: argparse.Namespace) -> int:
     rules = Rules(options.older_than, projects)
     with opened(paths.data_dir()) as store:
         done = collect(store, rules, 3600 * options.grace, delete=options.delete)
-    _print(collection_lines(done, delete=options.delete))
+    _print(collection_lines(done, options.grace, delete=options.delete))
     return 0
 
 
@@ -106,8 +106,8 @@ def rotate_key(_options: argparse.Namespace) -> int:
     print(
         'In each shell that uses it: eval "$(python -m wandb_server env)"\n'
         "In browsers: python -m wandb_server open\n"
-        "A program that was logging meanwhile is refused: bring what it had yet to send by "
-        "`wandb sync <its run folder below ./wandb>`."
+        "A program that is logging now is refused from here on. What it logged comes in by: "
+        "wandb sync --no-skip-online <its folder below ./wandb>"
     )
     return 0
 
@@ -140,13 +140,13 @@ def _repair(store: Store, report: Report, options: argparse.Namespace) -> int:
     if report.unused:
         removed = remove_unused(store, report.unused, 3600 * options.grace)
         print(f"removed {counted(len(removed), 'file')} that nothing refers to")
-    remaining = repair(store, report, print, forget=options.forget)
+    remaining = repair(store, report, print, source=options.source, forget=options.forget)
     for item in remaining:
         _print(["Stays lost:", *lost_lines(item)])
     if remaining:
         print(
-            "Logging the same content again, or a backup, brings it back. Until then a download "
-            "of it fails by name. `check --repair --forget` gives it up."
+            "Logging the same content again brings it back, and so does `check --repair --from "
+            "<backup>`. Until then a download of it fails by name. `--repair --forget` gives it up."
         )
     if report.database:
         print("The database's own faults can't be mended here: restore a backup.")

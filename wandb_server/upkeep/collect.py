@@ -7,7 +7,6 @@ a file its name. A file that a client was just told not to upload counts as new 
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wandb_server import locks
@@ -35,11 +34,16 @@ _FORGET_FILES = f"""DELETE FROM {{table}} WHERE artifact_id IN
 
 @dataclass(frozen=True)
 class Collection:
-    """What was, or in a dry run would be, removed; sizes in bytes."""
+    """What was, or in a dry run would be, removed; sizes in bytes.
+
+    `young` and `young_size`: what nothing refers to either, but is too young.
+    """
 
     versions: list[Expired]
     files: int
     size: int
+    young: int
+    young_size: int
 
 
 def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collection:
@@ -59,9 +63,16 @@ def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collec
     with store.write(keep=delete):
         versions = _delete_versions(store, rules, grace)
         in_use = digests_in_use(store.connection, store.blobs)
-    unused = [file for file in _old_files(store, grace) if file.digest not in in_use]
-    removed = remove_unused(store, unused, grace) if delete else unused
-    return Collection(versions, len(removed), sum(file.size for file in removed))
+    oldest = time.time() - grace
+    unused = [
+        file
+        for file in stored_files(store.blobs_folder)
+        if file.digest and file.digest not in in_use
+    ]
+    old = [file for file in unused if file.stored_at < oldest]
+    removed = remove_unused(store, old, grace) if delete else old
+    young = [file for file in unused if file.stored_at >= oldest]
+    return Collection(versions, len(removed), _sum(removed), len(young), _sum(young))
 
 
 def remove_unused(store: Store, files: list[StoredFile], grace: float) -> list[StoredFile]:
@@ -103,11 +114,8 @@ def _delete_versions(store: Store, rules: Rules, grace: float) -> list[Expired]:
     return gone
 
 
-def _old_files(store: Store, grace: float) -> Iterator[StoredFile]:
-    oldest = time.time() - grace
-    for file in stored_files(store.blobs_folder):
-        if file.digest and file.stored_at < oldest:
-            yield file
+def _sum(files: list[StoredFile]) -> int:
+    return sum(file.size for file in files)
 
 
 def _remove_if_old(file: StoredFile, grace: float) -> bool:

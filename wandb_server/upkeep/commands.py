@@ -40,6 +40,13 @@ def _add_check(command: argparse.ArgumentParser) -> None:
         "aside, remove unused ones; says each thing it does",
     )
     command.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="with --repair: take lost files from this backup, too",
+    )
+    command.add_argument(
         "--forget",
         action="store_true",
         help="with --repair: also remove from the records what stays lost: names of run files, "

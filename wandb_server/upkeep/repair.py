@@ -1,9 +1,10 @@
 """Mend what can be mended, and put aside, never away, what can't be trusted."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from wandb_server import locks
 from wandb_server.artifact.links import delete_artifact
@@ -16,6 +17,7 @@ from wandb_server.upkeep.collect import LOCK_SECONDS
 from wandb_server.upkeep.files import store_content
 from wandb_server.upkeep.manifest import rebuild_manifest
 from wandb_server.upkeep.references import MANIFEST, Use
+from wandb_server.upkeep.restore import stored_in
 from wandb_server.upkeep.store import Store
 
 ASIDE = "damaged"  # folder for files that aren't what they should be; nothing reads it
@@ -23,7 +25,9 @@ ASIDE = "damaged"  # folder for files that aren't what they should be; nothing r
 Say = Callable[[str], None]
 
 
-def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> list[Lost]:
+def repair(
+    store: Store, report: Report, say: Say, *, source: Path | None = None, forget: bool = False
+) -> list[Lost]:
     """Do what can be done about what a check found, and say each thing that is done.
 
     Altered and stray files are moved out of the way, since a file under a wrong name keeps
@@ -34,6 +38,7 @@ def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> l
         store: The opened data folder.
         report: What a check has just found in it.
         say: Called with one line for each thing that was done.
+        source: A backup to take lost content from; None for none.
         forget: Also remove from the records what remains lost: names of run files, and
             versions that lack a file.
 
@@ -41,6 +46,7 @@ def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> l
         What remains lost.
 
     Raises:
+        ServerError: The backup can't be read.
         OSError: A file can't be moved or written.
         sqlite3.Error: The database can't be changed.
     """
@@ -50,9 +56,10 @@ def repair(store: Store, report: Report, say: Say, *, forget: bool = False) -> l
     for file in report.stray:
         _set_aside(store, file.path, say, None)
     wanted = {item.digest: item for item in report.lost if item.uses}
-    remaining = [
-        left for item in _put_back(store, wanted, say) if (left := _rebuild(store, item, say))
-    ]
+    _put_back(store, wanted, _set_aside_before(store.folder / ASIDE), say)
+    if source:
+        _put_back(store, wanted, stored_in(source), say)
+    remaining = [left for item in wanted.values() if (left := _rebuild(store, item, say))]
     if forget:
         for item in remaining:
             _forget(store, item, say)
@@ -74,18 +81,22 @@ def _set_aside(store: Store, path: Path, say: Say, digest: str | None) -> None:
     say(f"moved {path} to {place}")
 
 
-def _put_back(store: Store, wanted: dict[str, Lost], say: Say) -> list[Lost]:
-    """Look for lost content among the files that were put aside, now or earlier."""
-    folder = store.folder / ASIDE
-    aside = sorted(folder.iterdir()) if wanted and folder.exists() else []
-    for path in aside:
-        digest = digest_of(path) if path.is_file() else None
-        if digest not in wanted:
-            continue
-        with path.open("rb") as content:
-            if store_content(store.blobs, content, digest):
-                say(f"put back {wanted.pop(digest).path} from {path}")
-    return list(wanted.values())
+def _set_aside_before(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Go through what was set aside, now or earlier, as actual digest and content."""
+    for path in sorted(folder.iterdir()) if folder.exists() else []:
+        if path.is_file():
+            digest = digest_of(path)
+            with path.open("rb") as content:
+                yield digest, content
+
+
+def _put_back(
+    store: Store, wanted: dict[str, Lost], found: Iterable[tuple[str, IO[bytes]]], say: Say
+) -> None:
+    """Store lost content that is found; what was stored is wanted no longer."""
+    for digest, content in found:
+        if digest in wanted and store_content(store.blobs, content, digest):
+            say(f"put back {wanted.pop(digest).path}")
 
 
 def _rebuild(store: Store, item: Lost, say: Say) -> Lost | None:

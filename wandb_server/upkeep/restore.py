@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from wandb_server import locks, paths
 from wandb_server.blobs import BlobStore
@@ -85,21 +86,27 @@ def _put_aside(folder: Path, held: list[Path]) -> Path:
 
 
 def _unpack(source: Path, folder: Path) -> None:
+    with _opened(source) as archive:
+        description = _describe(archive)
+        found = _unpack_data(archive, folder)
+    if found != description.files:
+        raise ServerError(
+            f"{source} is no whole backup: it holds {found} of {description.files} files"
+        )
+    _update(folder / paths.DATABASE, source)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[tarfile.TarFile]:
     try:
         with source.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            description = _describe(archive)
-            found = _unpack_data(archive, folder)
+            yield archive
     except (tarfile.TarError, EOFError) as error:
         raise ServerError(f"{source} is no whole backup: {error}") from error
     except OSError as error:
         if error.filename == str(source):
             raise ServerError(f"can't read the backup {source}: {error.strerror}") from error
         raise
-    if found != description.files:
-        raise ServerError(
-            f"{source} is no whole backup: it holds {found} of {description.files} files"
-        )
-    _update(folder / paths.DATABASE, source)
 
 
 def _describe(archive: tarfile.TarFile) -> Description:
@@ -117,6 +124,20 @@ def _describe(archive: tarfile.TarFile) -> Description:
             f"{description.format}, this program reads format {FORMAT}: use the newer program"
         )
     return description
+
+
+def stored_in(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Go through the stored files of a backup, as digest (hex MD5) and content.
+
+    Raises:
+        ServerError: The file isn't a backup, or can't be read.
+    """
+    with _opened(source) as archive:
+        for entry in archive:
+            blob = _BLOB.fullmatch(entry.name)
+            content = archive.extractfile(entry) if entry.isreg() else None
+            if content and blob:
+                yield blob[2], content
 
 
 def _unpack_data(archive: tarfile.TarFile, folder: Path) -> int:

@@ -69,8 +69,8 @@ def verdict(report: Report) -> str:
     return f"Damage: {found}. `check --repair` mends what can be mended, and says what it does."
 
 
-def collection_lines(done: Collection, *, delete: bool) -> Iterator[str]:
-    """Tell what was, or would be, removed."""
+def collection_lines(done: Collection, grace: float, *, delete: bool) -> Iterator[str]:
+    """Tell what was, or would be, removed; the time of grace is in hours."""
     word = "deleted" if delete else "to delete"
     for item in done.versions:
         yield f"{word:<10}{item.label}, {readable(item.size)}: {item.reason}"
@@ -79,6 +79,11 @@ def collection_lines(done: Collection, *, delete: bool) -> Iterator[str]:
         f"{removed} {counted(len(done.versions), 'version')} and "
         f"{counted(done.files, 'file')}, {readable(done.size)}, that nothing refers to."
     )
+    if done.young:
+        yield (
+            f"{counted(done.young, 'file')} more, {readable(done.young_size)}, stay for now: "
+            f"younger than {grace:g} hours, and perhaps of what is being logged."
+        )
 
 
 def usage_lines(usage: Usage) -> Iterator[str]:
