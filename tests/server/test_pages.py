@@ -279,6 +279,87 @@ def test_moving_an_alias_asks_first_and_names_both_versions(pages: dict[str, Pag
     assert "Move prod from v0 to v1" in text
 
 
+ALIAS = {"entity": "local", "project": "songs", "artifact": "model_export", "action": "set"}
+
+
+def token_of(site: Server, browser: requests.Session) -> str:
+    address = f"{site.base_url}/local/songs/artifacts/model/model_export/v1/alias?alias=new"
+    page = read(browser.get(address, timeout=10))
+    fields = {a.get("name"): a.get("value") for tag, a in page.tags if tag == "input"}
+    return str(fields["token"])
+
+
+def change(site: Server, browser: requests.Session, **fields: str) -> requests.Response:
+    given = ALIAS | {"token": token_of(site, browser)} | fields
+    headers = {"Origin": site.base_url, "Sec-Fetch-Site": "same-origin"}
+    address = f"{site.base_url}/change/alias"
+    return browser.post(address, given, headers=headers, timeout=10, allow_redirects=False)
+
+
+def test_an_alias_is_set_moved_and_removed_by_forms(
+    site: Server, browser: requests.Session
+) -> None:
+    address = f"{site.base_url}/local/songs/artifacts/model/model_export/staging"
+    assert change(site, browser, alias="staging", version="v0", holder="").status_code == 303
+    assert "model_export:v0" in read(browser.get(address, timeout=10)).text
+    assert change(site, browser, alias="staging", version="v1", holder="v0").status_code == 303
+    assert "model_export:v1" in read(browser.get(address, timeout=10)).text
+    done = change(site, browser, alias="staging", version="v1", holder="v1", action="remove")
+    assert done.headers["Location"].endswith("/model_export/v1")
+    assert browser.get(address, timeout=10).status_code == 404
+
+
+def test_an_alias_that_moved_meanwhile_stays(site: Server, browser: requests.Session) -> None:
+    reply = change(site, browser, alias="prod", version="v1", holder="v7")
+    assert reply.status_code == 409
+    assert "prod points to v0 by now, not to v7" in read(reply).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "reason"),
+    [
+        ({"alias": "latest", "holder": ""}, 400, "follows the newest version"),
+        ({"alias": "v3", "holder": ""}, 400, "take another alias"),
+        ({"alias": "", "holder": ""}, 400, "at least one letter"),
+        ({"alias": "a", "holder": "", "version": "v9"}, 404, "no version model_export:v9"),
+        ({"alias": "a", "holder": "", "project": "none"}, 404, "no version"),
+        ({"alias": "a", "holder": "", "artifact": "none"}, 404, "no version none:v1"),
+        ({"alias": "a"}, 400, "The form lacks holder."),
+        ({"alias": "x" * 20_000, "holder": ""}, 403, "This form is too old"),
+    ],
+)
+def test_an_impossible_change_is_refused(
+    site: Server, browser: requests.Session, fields: dict[str, str], status: int, reason: str
+) -> None:
+    reply = change(site, browser, **{"version": "v1", **fields})
+    assert reply.status_code == status
+    assert reason in read(reply).text
+
+
+def test_nothing_changes_without_the_form_of_this_session(
+    site: Server, browser: requests.Session
+) -> None:
+    asked = {"alias": "stolen", "version": "v0", "holder": ""}
+    foreign_token = Signer(site.api_key).sign("change of another session", 600)
+    for token in ("", "nonsense", foreign_token):
+        assert change(site, browser, **asked, token=token).status_code == 403
+    given = ALIAS | asked | {"token": token_of(site, browser)}
+    address = f"{site.base_url}/change/alias"
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://127.0.0.1:1"}):
+        assert browser.post(address, given, headers=headers, timeout=10).status_code == 403
+    without_cookie = requests.post(address, given, timeout=10)
+    assert without_cookie.status_code == 401
+    again = f"{site.base_url}/local/songs/artifacts/model/model_export/stolen"
+    assert browser.get(again, timeout=10).status_code == 404
+
+
+def test_a_session_changes_nothing_but_by_forms(site: Server, browser: requests.Session) -> None:
+    reply = browser.post(
+        f"{site.base_url}/graphql", json={"query": "{ viewer { id } }"}, timeout=10
+    )
+    assert reply.status_code == 401
+
+
 def test_lineage_links_both_runs_and_both_versions(pages: dict[str, Page]) -> None:
     page = only(pages, "/v1/lineage", "Lineage of")
     drawn = [link for link in page.links if "/runs/" in link or link.endswith(("/v0", "/v1"))]

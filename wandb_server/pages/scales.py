@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from wandb_server.pages.formats import short_number
 
 _DAY = 86_400
+_LEAST_SPAN = 1e-290  # below it, numbers lose their digits
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200)
 
 
@@ -30,8 +31,8 @@ class Scale:
     is_time: bool = False
 
     def place(self, value: float) -> float:
-        """Give the place of a value, to a tenth of a unit."""
-        share = (value - self.low) / (self.high - self.low)
+        """Give the place of a value, to a tenth of a unit; one beyond an end is put there."""
+        share = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, count: int) -> list[Tick]:
@@ -64,8 +65,8 @@ def fit(values: Iterable[float], start: float, end: float, *, is_time: bool = Fa
     if found:
         low, high = min(found), max(found)
     if math.isinf(high - low):
-        low, high = low / 4, high / 4  # else their difference is no number
-    if high - low <= abs(high) * 1e-12:
+        low, high = low / 4, high / 4  # else their difference is no number; ends are cut off
+    if high - low <= max(abs(high) * 1e-12, _LEAST_SPAN):
         margin = abs(high) * 0.1 or 1.0
         low, high = low - margin, high + margin
     return Scale(low, high, start, end, is_time)

@@ -47,10 +47,10 @@ function readChart(event) {
   const x = found.reduce((a, b) => (Math.abs(a.point.x - at) < Math.abs(b.point.x - at) ? a : b));
   showCursor(svg, x.point.x);
   const values = found.map((line) =>
-    (found.length > 1 ? line.name + " " : "") + format(invert(svg.dataset.y, line.point.y)));
+    (found.length > 1 ? line.name + " " : "") + read(svg.dataset.y, line.point.y));
   const label = svg.dataset.label === "_timestamp"
     ? new Date(invert(svg.dataset.x, x.point.x) * 1000).toLocaleString()
-    : svg.dataset.label + " " + format(invert(svg.dataset.x, x.point.x));
+    : svg.dataset.label + " " + read(svg.dataset.x, x.point.x);
   readout(svg).textContent = label + ": " + values.join(", ");
 }
 
@@ -67,8 +67,12 @@ function invert(scale, place) {
   return low + ((place - start) / (end - start)) * (high - low);
 }
 
-function format(value) {
-  return String(Number(value.toPrecision(4)));
+// A value with as many digits as the drawing, exact to a tenth of a unit, can tell.
+function read(scale, place) {
+  const exact = Math.abs(invert(scale, place + 0.1) - invert(scale, place));
+  const digits = Math.floor(-Math.log10(exact));
+  const value = invert(scale, place);
+  return String(digits > 12 ? value : Number(value.toFixed(Math.max(digits, 0))));
 }
 
 function readout(svg) {
