@@ -263,9 +263,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
     )
-    _refuse_newer(_applied(connection))
+    missing = missing_migrations(connection)
     for migration in MIGRATIONS:
-        _apply(connection, migration)
+        if migration.__name__ in missing:
+            _apply(connection, migration)
 
 
 def missing_migrations(connection: sqlite3.Connection) -> list[str]:

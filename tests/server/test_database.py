@@ -80,6 +80,18 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         Database(path)
 
 
+def test_a_database_that_somebody_else_writes_opens_and_reads(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    Database(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        database = Database(path)
+        with database.read() as connection:
+            assert fetch_count(connection, "SELECT count(*) FROM run") == 0
+        other.execute("ROLLBACK")
+        database.close()
+
+
 def test_what_is_committed_is_synced_to_the_disk(tmp_path: Path) -> None:
     database = Database(tmp_path / "db")
     with database.read() as connection:
