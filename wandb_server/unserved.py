@@ -8,9 +8,16 @@ _LAUNCH = "launch queues and agents"
 _TEAMS = "teams, invitations and further users"
 _MEMBERS = "registry members and roles"
 _AUTOMATIONS = "automations and integrations"
+_OLD = "what the Python side of wandb before 0.29 asked for and no longer needs"
 
 # The feature behind each field that is missing on purpose.
 UNSERVED = {
+    "runInfo": _OLD,
+    "buckets": _OLD,
+    "repo": _OLD,
+    "dockerImage": _OLD,
+    "uploadHeaders": _OLD,
+    "createArtifactType": _OLD,
     "createCustomChart": "custom chart presets",
     "allViews": "reports",
     "enqueueSweepRun": "sweeps that a scheduler of the client runs",

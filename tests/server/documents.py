@@ -20,13 +20,13 @@ _START = re.compile(r"\s*(#graphql\s*)?(query|mutation|fragment)\s+\w+")
 _CORE = re.compile(rb"(?:query|mutation|fragment) [A-Z]\w+ (?:on \w+ )?[({]")
 
 
-def sdk_documents() -> dict[str, DocumentNode]:
+def sdk_documents(sdk: Path = _SDK) -> dict[str, DocumentNode]:
     """Documents by "where:name": generated modules, strings in modules, the core program."""
     documents: dict[str, DocumentNode] = {}
-    for path in sorted(_SDK.rglob("*.py")):
+    for path in sorted(sdk.rglob("*.py")):
         for text in _texts(path):
-            _add(documents, str(path.relative_to(_SDK)), text)
-    core = next((_SDK / "bin").glob("wandb-core*")).read_bytes()
+            _add(documents, str(path.relative_to(sdk)), text)
+    core = next((sdk / "bin").glob("wandb-core*")).read_bytes()
     texts = [_balanced(core, found.start()) for found in _CORE.finditer(core)]
     fragments = [text for text in texts if text.startswith("fragment")]
     for text in texts:

@@ -1,0 +1,67 @@
+"""The tools that measure the server against several SDK releases and the SDK's own tests."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sdk import matrix, report
+from tests.server.conftest import KEY, LiveServer
+
+XML = """<testsuites><testsuite>
+<testcase classname="a.test_core" name="test_one[x]" />
+<testcase classname="a.test_core" name="test_two"><skipped message="no torch">t</skipped></testcase>
+<testcase classname="a.test_core" name="test_three"><failure message="AssertionError">line
+E   assert 1 == 2
+E
+</failure></testcase>
+<testcase classname="a.test_wandb_artifacts_full" name="test_storage_policy_storage_region">
+<error message="refused">E   refused</error></testcase>
+</testsuite></testsuites>"""
+
+
+def run(live: LiveServer, folder: Path, *checks: str) -> matrix.Outcome:
+    """Run some checks with the SDK that is installed here."""
+    given = {"WANDB_BASE_URL": live.base_url, "WANDB_API_KEY": KEY}
+    environment = matrix.client_environment(folder, given)
+    return matrix.run_scenario([sys.executable], environment, folder, checks)
+
+
+def test_a_release_of_the_sdk_passes_the_scenario(live: LiveServer, tmp_path: Path) -> None:
+    found = run(live, tmp_path, "log_a_run", "log_artifacts", "change_artifacts")
+    assert found.failures() == []
+    assert len(found.checks) == 3
+    assert found.served > 100
+    assert "| log a run | ok |" in matrix.table([found])
+
+
+def test_a_failed_check_is_told(live: LiveServer, tmp_path: Path) -> None:
+    (failure,) = run(live, tmp_path, "find_runs").failures()  # the runs aren't all there
+    assert "find_runs: Traceback" in failure
+
+
+def test_the_table_shows_what_fails() -> None:
+    outcome = matrix.Outcome("1.2.3", {"find_runs": "Traceback"}, 1, 2, ["a.py:New"])
+    assert matrix.table([outcome]).splitlines()[2] == "| find runs | fails |"
+    assert outcome.failures() == ["wandb 1.2.3: find_runs: Traceback", "wandb 1.2.3: a.py:New"]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> dict[str, list[report.Result]]:
+    (tmp_path / "report.xml").write_text(XML)
+    return {"test_core": report.read_results(tmp_path / "report.xml")}
+
+
+def test_results_are_counted_by_outcome_and_reason(
+    results: dict[str, list[report.Result]],
+) -> None:
+    lines = report.table(results, "1.2.3").splitlines()
+    assert lines[2] == "| test_core | 4 | 1 | 1 | 1 | 1 | 50.0% |"
+    assert lines[-1].startswith("| 1 | wants an object store")
+
+
+def test_a_failure_without_a_reason_is_told_with_its_last_words(
+    results: dict[str, list[report.Result]],
+) -> None:
+    told = report.failures(results)
+    assert told == ["FAILED test_core/test_core::test_three: assert 1 == 2"]
