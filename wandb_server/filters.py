@@ -17,7 +17,7 @@ from wandb_server.errors import ClientError
 Document = Mapping[str, Any]
 Predicate = Callable[[Document], bool]
 Test = Callable[[Any], bool]
-_MISSING = object()
+MISSING = object()  # what a field reader gives where nothing is
 
 
 def parse_filter(text: str | None) -> Predicate:
@@ -59,7 +59,8 @@ def sort_documents(
     """
     result = list(documents)
     for field, descending in reversed(order):
-        values = [(read_field(item, field), item) for item in result]
+        read = field_reader(field)
+        values = [(read(item), item) for item in result]
         present = [(_sortable(value), item) for value, item in values if not _is_nothing(value)]
         missing = [item for value, item in values if _is_nothing(value)]
         present.sort(key=itemgetter(0), reverse=descending)
@@ -67,26 +68,31 @@ def sort_documents(
     return result
 
 
-def read_field(document: Document, path: str) -> Any:
-    """Follow a dotted path; `config.x` also finds the value that the SDK stores as `{value: x}`.
+def field_reader(path: str) -> Callable[[Document], Any]:
+    """Make a function that reads a field of documents.
 
-    A key that holds dots itself is found too. Returns a sentinel when nothing is there.
+    Args:
+        path: Such as `state` or `config.lr`. Below its first dot a key may hold dots itself;
+            `config.x` also finds the value that the SDK stores as `{value: x}`.
+
+    Returns:
+        A function that gives the value, or MISSING when nothing is there.
     """
-    found = _descend(document, path)
-    if path.startswith("config.") and isinstance(found, dict) and "value" in found:
-        return found["value"]
-    return found
+    root, dot, rest = path.partition(".")
+    unwraps = path.startswith("config.")
 
+    def read(document: Document) -> Any:
+        if not dot or path in document:
+            return document.get(path, MISSING)
+        found = _descend(document.get(root, MISSING), rest)
+        return found["value"] if unwraps and isinstance(found, dict) and "value" in found else found
 
-def find_field(document: Document, path: str) -> Any:
-    """Follow a dotted path as `read_field` does; None when nothing is there."""
-    found = read_field(document, path)
-    return None if found is _MISSING else found
+    return read
 
 
 def _descend(value: Any, path: str) -> Any:
     if not isinstance(value, dict):  # asking for a Mapping takes ten times as long
-        return _MISSING
+        return MISSING
     if path in value:
         return value[path]
     parts = path.split(".")
@@ -96,15 +102,15 @@ def _descend(value: Any, path: str) -> Any:
             inner = value[head]
             rest = ".".join(parts[count:])
             found = _descend(inner, rest)
-            if found is _MISSING and isinstance(inner, dict) and "value" in inner:
+            if found is MISSING and isinstance(inner, dict) and "value" in inner:
                 return _descend(inner["value"], rest)
             return found
-    return _MISSING
+    return MISSING
 
 
 def _is_nothing(value: object) -> bool:
     is_nan = isinstance(value, float) and math.isnan(value)
-    return value is None or value is _MISSING or is_nan
+    return value is None or value is MISSING or is_nan
 
 
 def _sortable(value: object) -> tuple[int, float, str]:
@@ -118,6 +124,8 @@ def _parse(expression: object) -> Predicate:
     if not isinstance(expression, dict):
         raise ClientError(f"filters: a JSON object is wanted, not {str(expression)[:40]!r}")
     parts = [_parse_part(key, value) for key, value in expression.items()]
+    if len(parts) == 1:
+        return parts[0]
     return lambda document: all(part(document) for part in parts)
 
 
@@ -131,8 +139,8 @@ def _parse_part(key: str, value: Any) -> Predicate:
         return _combine(key, [_parse(item) for item in value])
     if key.startswith("$"):
         raise ClientError(f"filters: there is no operator {key!r}; one of $and, $or, $nor, $not")
-    test = _parse_test(value)
-    return lambda document: test(read_field(document, key))
+    test, read = _parse_test(value), field_reader(key)
+    return lambda document: test(read(document))
 
 
 def _combine(operator: str, parts: list[Predicate]) -> Predicate:
@@ -187,7 +195,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 def _equal(found: object, wanted: object) -> bool:
     """Compare as MongoDB does: a list also equals each of its items, null a missing field."""
     if wanted is None:
-        return found is None or found is _MISSING
+        return found is None or found is MISSING
     if isinstance(found, list) and not isinstance(wanted, list):
         return any(_equal(item, wanted) for item in found)
     return bool(found == wanted)
@@ -195,10 +203,8 @@ def _equal(found: object, wanted: object) -> bool:
 
 def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(found: Any, wanted: Any) -> bool:
-        both = (found, wanted)
-        numbers = all(isinstance(value, (int, float)) for value in both)
-        texts = all(isinstance(value, str) for value in both)
-        return (numbers or texts) and test(found, wanted)
+        kind = str if isinstance(wanted, str) else (int, float)
+        return isinstance(found, kind) and isinstance(wanted, kind) and test(found, wanted)
 
     return compare
 
@@ -213,6 +219,6 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$in": lambda found, wanted: any(_equal(found, item) for item in wanted),
     "$nin": lambda found, wanted: not any(_equal(found, item) for item in wanted),
     "$all": lambda found, wanted: all(_equal(found, item) for item in wanted),
-    "$exists": lambda found, wanted: (found is not _MISSING) == bool(wanted),
+    "$exists": lambda found, wanted: (found is not MISSING) == bool(wanted),
     "$size": lambda found, wanted: isinstance(found, list) and len(found) == wanted,
 }

@@ -29,12 +29,12 @@ def extend_keys(known: str, lines: Iterable[str], fallback_step: int) -> str:
         step = row.get("_step")
         step = step if isinstance(step, int) else fallback_step + index
         overview["lastStep"] = max(overview["lastStep"], step)
-        for key, value in leaves("", row):
+        for key, value in _leaves("", row):
             _count(overview["keys"].setdefault(key, {"typeCounts": []}), value)
     return json.dumps(overview)
 
 
-def leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Go through a row's values; one inside a dict is named `outer.inner`, media are values.
 
     Args:
@@ -46,7 +46,7 @@ def leaves(prefix: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """
     for key, value in row.items():
         if isinstance(value, dict) and value and "_type" not in value:
-            yield from leaves(f"{prefix}{key}.", value)
+            yield from _leaves(f"{prefix}{key}.", value)
         else:
             yield prefix + key, value
 
@@ -116,7 +116,7 @@ def sample_rows(
     rows = list(map(parse_object, lines))
     keys = spec.get("keys")
     if keys:
-        picked = [{key: _get(row, key) for key in keys} for row in rows]
+        picked = [{key: read_key(row, key) for key in keys} for row in rows]
         rows = [row for row in picked if None not in row.values()]
     return thin_out(rows, spec.get("samples") or 500)
 
@@ -131,8 +131,12 @@ def thin_out(items: Sequence[Item], count: int) -> list[Item]:
     return [items[round(index * spread)] for index in range(count)]
 
 
-def _get(row: dict[str, Any], key: str) -> object:
-    """Read a key, or the path that it spells, from a row; None when it isn't there."""
+def read_key(row: dict[str, Any], key: str) -> object:
+    """Read a key, or the path that it spells, from a row of history.
+
+    Returns:
+        The value; None when it isn't there.
+    """
     if key in row:
         return row[key]
     value: object = row

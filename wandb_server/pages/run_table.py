@@ -4,11 +4,12 @@ import json
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from wandb_server.filters import Document, find_field, parse_filter
+from wandb_server.filters import MISSING, Document, field_reader, parse_filter
 from wandb_server.lines import parse_object
 from wandb_server.pages import formats
 from wandb_server.pages.expressions import field_path, quote, read_expression
@@ -89,7 +90,13 @@ def complete(connection: sqlite3.Connection, run: Document) -> Document:
 
 def read_cell(run: Document, key: str) -> Any:
     """Read the value of a column; None when the run hasn't got it."""
-    return find_field(run, field_path(key))
+    found = _reader(key)(run)
+    return None if found is MISSING else found
+
+
+@lru_cache(200)
+def _reader(key: str) -> Callable[[Document], Any]:
+    return field_reader(field_path(key))
 
 
 def known_columns(runs: Iterable[Document]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wandb_server.history import leaves
+from wandb_server.history import read_key
 from wandb_server.lines import parse_object, read_spread
 from wandb_server.pages.plots import Point
 from wandb_server.runs import Run
@@ -56,22 +56,26 @@ def read_metrics(
     """
     found = {key: Metric() for key in axes}
     for line in read_spread(connection, run_id, stream, most_lines):
-        row = dict(leaves("", parse_object(line.content)))
+        row = parse_object(line.content)
         row.setdefault(STEP, line.number)
         for key, axis in axes.items():
-            if key in row and axis in row:
-                _add(found[key], row[axis], row[key])
+            x, y = read_key(row, axis), read_key(row, key)
+            if x is not None and y is not None:
+                _add(found[key], x, y)
     for metric in found.values():
         metric.points.sort(key=lambda point: point[0])
     return found
 
 
 def _add(metric: Metric, x: Any, y: Any) -> None:
-    both = (x, y)
-    if all(isinstance(value, int | float) and math.isfinite(value) for value in both):
+    if _is_finite(x) and _is_finite(y):
         metric.points.append((float(x), float(y)))
     else:
         metric.skipped += 1
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def thin_extremes(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
