@@ -29,13 +29,13 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, _md5).hexdigest()
 
 
-def identity_of(path: Path) -> Identity:
+def identity_of(path: Path | str) -> Identity:
     """Give what changes whenever a file is changed or replaced.
 
     Raises:
         OSError: There is no such file, or it can't be looked at.
     """
-    found = path.stat()
+    found = os.stat(path)  # noqa: PTH116  a Path would cost more than the look itself
     return found.st_ino, found.st_size, found.st_ctime_ns
 
 
@@ -48,18 +48,18 @@ class CheckedFiles:
         # So that parallel requests for ranges of one large file read it only once.
         self._reading = [threading.Lock() for _ in range(_LOCKS)]
 
-    def remember(self, path: Path, digest: str) -> None:
+    def remember(self, path: Path | str, digest: str) -> None:
         """Note that a file, as it is now, matches its digest."""
         self._note(digest, identity_of(path))
 
-    def knows(self, path: Path, digest: str) -> bool:
+    def knows(self, path: Path | str, digest: str) -> bool:
         """Tell whether a file was found to match its digest and wasn't changed since."""
         try:
             return self._known.get(digest) == identity_of(path)
         except FileNotFoundError:
             return False
 
-    def touch(self, path: Path, digest: str) -> None:
+    def touch(self, path: Path | str, digest: str) -> None:
         """Set a file's time to now; what is known of it stays known.
 
         Raises:

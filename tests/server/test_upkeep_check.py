@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.server import client
 from tests.server.conftest import Core
-from tests.server.stored import age, blob_files, blob_path, log_run_file, log_version
+from tests.server.stored import age, blob_files, blob_path, log_run_file, log_version, upload
 from wandb_server.__main__ import main
 from wandb_server.upkeep.check import ALTERED, MISSING, Report, check_store
 from wandb_server.upkeep.repair import repair
@@ -192,11 +192,24 @@ def test_only_forget_gives_up_what_stays_lost_and_says_it(filled: Core) -> None:
 
 
 @pytest.mark.parametrize("content", [b"new", None], ids=["a file", "the manifest"])
-def test_logging_the_same_again_makes_a_version_whole(filled: Core, content: bytes | None) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"other")])
+def test_logging_the_same_again_makes_a_version_whole(
+    filled: Core, content: bytes | None, damage: Callable[[Path], object]
+) -> None:
     files = {"b.txt": b"shared", "c.txt": b"new"}
-    blob_path(filled, content or client.manifest(files)).unlink()
+    damage(blob_path(filled, content or client.manifest(files)))
     assert check(filled).damaged
     assert log_version(filled, "songs", files) == 1
+    assert not check(filled).damaged
+
+
+def test_no_version_is_committed_on_a_file_that_was_altered(filled: Core) -> None:
+    files = {"b.txt": b"shared", "d.txt": b"more"}
+    artifact_id = client.create(filled.data, "songs", files)["id"]
+    upload(filled, artifact_id, files)
+    blob_path(filled, b"shared").write_bytes(b"sharde")
+    assert "'b.txt' was damaged" in filled.error(client.COMMIT, a=artifact_id)
+    assert log_version(filled, "songs", files) == 2
     assert not check(filled).damaged
 
 

@@ -77,6 +77,8 @@ def _check_present(blobs: BlobStore, entries: Iterable[Entry]) -> None:
             raise ClientError(
                 f"the file {entry.name!r} has {size} bytes, the manifest says {entry.size}"
             )
+        if not blobs.holds(entry.digest):
+            raise ClientError(f"the file {entry.name!r} was damaged: log the artifact again")
 
 
 def _store_entries(

@@ -13,16 +13,16 @@ from wandb_server.errors import ClientError
 def missing_files(
     connection: sqlite3.Connection, blobs: BlobStore, artifact: Artifact
 ) -> list[str]:
-    """List the names of a committed version's files that aren't stored any more."""
+    """List the names of a committed version's files that aren't stored whole any more."""
     return [
         file.name
         for file in list_artifact_files(connection, artifact.id)
-        if file.digest and blobs.size(file.digest) is None
+        if file.digest and not blobs.holds(file.digest)
     ]
 
 
 def is_whole(connection: sqlite3.Connection, blobs: BlobStore, artifact: Artifact) -> bool:
-    """Tell whether a committed version's manifest and files are all stored."""
+    """Tell whether a committed version's manifest and files are all stored whole."""
     return not _lacks_manifest(blobs, artifact) and not missing_files(connection, blobs, artifact)
 
 
@@ -51,4 +51,4 @@ def mend(connection: sqlite3.Connection, blobs: BlobStore, artifact: Artifact) -
 
 
 def _lacks_manifest(blobs: BlobStore, artifact: Artifact) -> bool:
-    return artifact.manifest_digest is None or blobs.size(artifact.manifest_digest) is None
+    return artifact.manifest_digest is None or not blobs.holds(artifact.manifest_digest)

@@ -49,7 +49,7 @@ def assemble(connection: sqlite3.Connection, blobs: BlobStore, artifact: Artifac
         ClientError: No manifest was uploaded, or a part of it wasn't.
     """
     manifests = [item for item in list_manifests(connection, artifact.id) if item.digest]
-    uploaded = [item for item in manifests if blobs.size(item.digest) is not None]
+    uploaded = [item for item in manifests if blobs.holds(item.digest)]
     full = next((item for item in uploaded if item.type == FULL), None)
     if full is not None:
         entries = list(parse_entries(read_manifest(blobs, full.digest)))

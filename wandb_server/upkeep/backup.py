@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wandb_server import clock, paths
+from wandb_server.blobs import sync_folder
 from wandb_server.migrations import MIGRATIONS
 from wandb_server.server_error import ServerError
 from wandb_server.upkeep.references import digests_in_use, uses
@@ -92,6 +93,7 @@ def _write(store: Store, target: Path, work: Path) -> Backup:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(target)
+    sync_folder(target.parent)
     return Backup(description, faults)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from wandb_server import locks, paths
-from wandb_server.blobs import BlobStore
+from wandb_server.blobs import BlobStore, sync_folder
 from wandb_server.database import Database
 from wandb_server.errors import NewerDatabaseError
 from wandb_server.server_error import ServerError
@@ -61,6 +61,7 @@ def restore_backup(source: Path, folder: Path, *, replace: bool = False) -> Path
             aside = _put_aside(folder, held) if held else None
             for name in (paths.BLOBS, paths.DATABASE):
                 (draft / name).rename(folder / name)
+            sync_folder(folder)
             return aside
         finally:
             shutil.rmtree(draft)
