@@ -44,7 +44,7 @@ def main() -> int:
                 with report.with_suffix(".log").open("w") as log:
                     test = [*command, *_pytest(part, report, options.workers)]
                     subprocess.run(test, cwd=suite, env=environment, stdout=log, stderr=log)
-                results[part] = read_results(report)
+                results[part] = read_results(report, options.sdk)
     print(table(results, options.sdk), *failures(results), sep="\n")  # noqa: T201  its output
     return 1 if failures(results) else 0
 

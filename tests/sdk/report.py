@@ -23,41 +23,44 @@ _COLUMNS = (
 class Result:
     """One test: its name as `file::test[case]`, its outcome and what it said.
 
-    `outcome` is "passed", "failed" or "skipped" (by the suite itself).
+    `outcome` is "passed", "failed" or "skipped" (by the suite itself). `excuse` is the known
+    reason for which a test that failed can't pass, if there is one.
     """
 
     name: str
     outcome: str
     message: str
+    excuse: str | None = None
 
 
-def read_results(report: Path) -> list[Result]:
-    """Read the results that pytest wrote.
+def read_results(report: Path, sdk: str) -> list[Result]:
+    """Read the results that pytest wrote for a release of the SDK.
 
     Raises:
         FileNotFoundError: It wrote none: look into the log beside the report.
     """
     # What pytest of our own environment wrote is trusted.
     cases = ET.parse(report).getroot().iter("testcase")  # noqa: S314
-    return [_read_case(case) for case in cases]
+    return [_read_case(case, sdk) for case in cases]
 
 
-def _read_case(case: ET.Element) -> Result:
-    module = (case.get("classname") or "").rpartition(".")[2]
+def _read_case(case: ET.Element, sdk: str) -> Result:
+    parts = (case.get("classname") or "").split(".")
+    module = next((part for part in reversed(parts) if part.startswith("test_")), "")
     name = f"{module}::{case.get('name')}"
-    for tag, outcome in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
-        found = case.find(tag)
-        if found is not None:
-            return Result(name, outcome, f"{found.get('message')}\n{found.text}")
-    return Result(name, "passed", "")
+    for tag in ("failure", "error"):
+        if (found := case.find(tag)) is not None:
+            message = f"{found.get('message')}\n{found.text}"
+            return Result(name, "failed", message, find_excuse(name, message, sdk))
+    return Result(name, "passed" if case.find("skipped") is None else "skipped", "")
 
 
-def reason_of(result: Result) -> str | None:
+def find_excuse(name: str, message: str, sdk: str) -> str | None:
     """Give the known reason for which a test can't pass, by its name or by its message."""
     for reason in _REASONS["reason"]:
-        named = any(re.fullmatch(pattern, result.name) for pattern in reason.get("tests", ()))
-        said = any(re.search(pattern, result.message) for pattern in reason.get("messages", ()))
-        if named or said:
+        named = any(re.fullmatch(pattern, name) for pattern in reason.get("tests", ()))
+        said = any(re.search(pattern, message) for pattern in reason.get("messages", ()))
+        if (named or said) and sdk in reason.get("sdks", [sdk]):
             return str(reason["why"])
     return None
 
@@ -67,7 +70,7 @@ def table(results: Mapping[str, Sequence[Result]], sdk: str) -> str:
     everything = [item for found in results.values() for item in found]
     lines = [f"| wandb {sdk} | {' | '.join(_COLUMNS)} |", "|---" * (len(_COLUMNS) + 1) + "|"]
     lines += [_row(part, found) for part, found in [*results.items(), ("all", everything)]]
-    reasons = Counter(why for item in everything if (why := _excuse(item)))
+    reasons = Counter(item.excuse for item in everything if item.excuse)
     lines += ["", "| tests that can't pass | why |", "|---|---|"]
     lines += [f"| {count} | {why} |" for why, count in reasons.most_common()]
     return "\n".join(lines)
@@ -75,15 +78,11 @@ def table(results: Mapping[str, Sequence[Result]], sdk: str) -> str:
 
 def _row(part: str, found: Sequence[Result]) -> str:
     outcomes = Counter(item.outcome for item in found)
-    excused = sum(_excuse(item) is not None for item in found)
+    excused = sum(item.excuse is not None for item in found)
     failed = outcomes["failed"] - excused
     share = outcomes["passed"] / max(1, outcomes["passed"] + failed)
     cells = (part, len(found), outcomes["passed"], outcomes["skipped"], excused, failed)
     return f"| {' | '.join(map(str, cells))} | {share:.1%} |"
-
-
-def _excuse(result: Result) -> str | None:
-    return reason_of(result) if result.outcome == "failed" else None
 
 
 def failures(results: Mapping[str, Sequence[Result]]) -> list[str]:
@@ -92,7 +91,7 @@ def failures(results: Mapping[str, Sequence[Result]]) -> list[str]:
         f"FAILED {part}/{item.name}: {_last_error(item.message)}"
         for part, found in results.items()
         for item in found
-        if item.outcome == "failed" and _excuse(item) is None
+        if item.outcome == "failed" and item.excuse is None
     ]
 
 

@@ -84,3 +84,38 @@ def test_offline_runs_sync_with_artifacts_and_console_again_and_again(
         assert (artifact.version, artifact.logged_by().id) == ("v0", "offline")
         (table,) = (item for item in run.logged_artifacts() if item.type == "run_table")
         assert table.get("table").data == [[1]]
+
+
+def test_pull_and_restore_bring_back_a_runs_files_and_its_code(
+    command: Callable[..., str], project: str, tmp_path: Path
+) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys, wandb\n"
+        "settings = wandb.Settings(save_code=True)\n"
+        "with wandb.init(project=sys.argv[1], id='coded', settings=settings) as run:\n"
+        "    open('notes.txt', 'w').write('kept')\n"
+        "    run.save('notes.txt')\n"
+    )
+    (tmp_path / ".gitignore").write_text("*\n!train.py\n!.gitignore\n")
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote")], check=True)
+    git("init", "-q", "-b", "main")
+    git("config", "user.name", "tests")
+    git("config", "user.email", "tests@example.com")
+    git("remote", "add", "origin", str(tmp_path / "remote"))
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    git("push", "-q", "origin", "main")
+    script.write_text(script.read_text() + "# not committed\n")
+    command("train.py", project)
+    git("checkout", "-q", "train.py")
+    (tmp_path / "notes.txt").unlink()
+
+    command("-m", "wandb", "pull", "coded", "--project", project, "--entity", "local")
+    assert (tmp_path / "notes.txt").read_text() == "kept"
+
+    command("-m", "wandb", "restore", f"local/{project}/coded")
+    assert script.read_text().endswith("# not committed\n")

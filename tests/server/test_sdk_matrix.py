@@ -49,7 +49,7 @@ def test_the_table_shows_what_fails() -> None:
 @pytest.fixture
 def results(tmp_path: Path) -> dict[str, list[report.Result]]:
     (tmp_path / "report.xml").write_text(XML)
-    return {"test_core": report.read_results(tmp_path / "report.xml")}
+    return {"test_core": report.read_results(tmp_path / "report.xml", "1.2.3")}
 
 
 def test_results_are_counted_by_outcome_and_reason(
@@ -65,3 +65,11 @@ def test_a_failure_without_a_reason_is_told_with_its_last_words(
 ) -> None:
     told = report.failures(results)
     assert told == ["FAILED test_core/test_core::test_three: assert 1 == 2"]
+
+
+def test_a_reason_holds_for_its_releases_only() -> None:
+    message = "E   AttributeError: 'Run' object has no attribute 'get_url'"
+    assert report.find_excuse("test_wandb::test_run_url", message, "0.28.2") is None
+    why = report.find_excuse("test_wandb::test_run_url", message, "0.31.0")
+    assert why is not None
+    assert "moved or removed" in why
