@@ -86,7 +86,7 @@ def test_a_backup_in_the_midst_of_logging_is_one_whole_moment(
     logger = threading.Thread(target=log_on)
     logger.start()
     try:
-        for number in range(5):
+        for number in range(3):
             before = len(logged)
             assert command(core.folder, "backup", tmp_path / f"{number}.tar") == 0
             after = len(logged)
