@@ -23,6 +23,7 @@ from wandb_server.errors import ClientError, LostFileError, NotFoundError, Stora
 from wandb_server.filestream import apply_post, read_post
 from wandb_server.graphql_endpoint import GraphQLEndpoint
 from wandb_server.guard import Guard
+from wandb_server.presence import IsGone, stay, watch
 from wandb_server.transfers import Transfers
 from wandb_server.urls import Urls
 from wandb_server.version import VERSION
@@ -86,7 +87,10 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
         post = read_post(body, request.headers.get("content-encoding", ""))
         path = tuple(request.path_params[part] for part in ("entity", "project", "run"))
         writer = request.headers.get("x-wandb-async-client-id", "")
-        return JSONResponse(await run_in_threadpool(_store_post, database, path, post, writer))
+        async with watch(request) as is_gone:
+            return JSONResponse(
+                await run_in_threadpool(_store_post, database, path, post, writer, is_gone)
+            )
 
     return [
         Route("/healthz", _answer_health),
@@ -105,9 +109,14 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
 
 
 def _store_post(
-    database: Database, path: tuple[str, str, str], post: dict[str, Any], writer: str
+    database: Database,
+    path: tuple[str, str, str],
+    post: dict[str, Any],
+    writer: str,
+    is_gone: IsGone,
 ) -> dict[str, Any]:
     with database.write() as connection:
+        stay(is_gone)
         return apply_post(connection, path, post, writer)
 
 

@@ -57,13 +57,12 @@ def rewind_run(connection: sqlite3.Connection, run: Run, metric: str, value: flo
 
 
 def _branch_point(run: Run) -> dict[str, Any] | None:
-    inner = json.loads(run.config).get("_wandb", {}).get("value")
-    point = inner.get("branch_point") if isinstance(inner, dict) else None
+    point = (run.sdk_config() or {}).get("branch_point")
     return point if isinstance(point, dict) and "run_id" in point else None
 
 
 def _step(value: object) -> int:
-    if isinstance(value, (int, float)) and value == int(value):
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     raise ClientError(f"step {value!r}: a whole number is wanted")
 

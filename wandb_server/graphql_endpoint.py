@@ -40,6 +40,7 @@ from wandb_server.limits import (
     TooCostlyError,
     parse_bounded,
 )
+from wandb_server.presence import IsGone, stay, watch
 from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.resolvers.context import Context, resolve_by_name
 from wandb_server.schema import SCHEMA
@@ -87,11 +88,20 @@ class GraphQLEndpoint:
         query = read_query(await read_body(request.stream()))
         shared = request.headers.get("x-wandb-use-async-filestream") == "true"
         user = request.scope.get(USER_SCOPE, DEFAULT_ENTITY)
-        answer = await run_in_threadpool(self.execute, query, urls, shared=shared, user=user)
+        async with watch(request) as is_gone:
+            answer = await run_in_threadpool(
+                self.execute, query, urls, shared=shared, user=user, is_gone=is_gone
+            )
         return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
 
     def execute(
-        self, query: Query, urls: Urls, *, shared: bool = False, user: str = DEFAULT_ENTITY
+        self,
+        query: Query,
+        urls: Urls,
+        *,
+        shared: bool = False,
+        user: str = DEFAULT_ENTITY,
+        is_gone: IsGone = lambda: False,
     ) -> dict[str, Any]:
         """Run a GraphQL request.
 
@@ -100,17 +110,20 @@ class GraphQLEndpoint:
             urls: Makes the addresses in the answer.
             shared: Whether several processes write to the same run.
             user: Name of who asks.
+            is_gone: Tells whether the client has hung up.
 
         Returns:
             `{"data": ...}`, or `{"data": null, "errors": [...]}` where the client is wrong.
 
         Raises:
             ClientError: The query or its answer is too large.
+            ClientDisconnect: The client hung up before its turn to change something came.
         """
         surround = partial(Context, blobs=self._blobs, urls=urls, shared=shared, user=user)
         try:
             document = _prepare(query.text)
-            return self._run(document, _pick_operation(document, query), query, surround)
+            operation = _pick_operation(document, query)
+            return self._run(document, operation, query, surround, is_gone)
         except _RejectedError as rejected:
             return {"data": None, "errors": [error.formatted for error in rejected.errors]}
         except TooCostlyError as error:
@@ -124,9 +137,11 @@ class GraphQLEndpoint:
         operation: OperationDefinitionNode,
         query: Query,
         surround: Callable[[sqlite3.Connection], Context],
+        is_gone: IsGone,
     ) -> dict[str, Any]:
         writes = operation.operation is OperationType.MUTATION
         with self._database.write() if writes else self._database.read() as connection:
+            stay(is_gone)
             result = execute_sync(
                 SCHEMA,
                 document,

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from wandb_server import clock
 from wandb_server.database import fetch_count, fetch_one
@@ -60,6 +61,12 @@ class Run:
     def current_state(self) -> str:
         """Give the state, where a run that should beat and doesn't is "crashed"."""
         return current_state(self.state, self.heartbeat_at)
+
+    def sdk_config(self) -> dict[str, Any] | None:
+        """Give the SDK's own part of the config; None says that the run never started."""
+        own = json.loads(self.config).get("_wandb")
+        inner = own.get("value") if isinstance(own, dict) else None
+        return inner if isinstance(inner, dict) else None
 
 
 def current_state(state: str, heartbeat_at: str) -> str:
@@ -156,7 +163,7 @@ def update_run(connection: sqlite3.Connection, run_id: int, fields: Mapping[str,
         raise ClientError(f"state {changes['state']!r}: it must be one of {', '.join(STATES)}")
     for column in ("config", "summary_metrics"):
         if column in changes:
-            _check_object(column, str(changes[column]))
+            check_object(column, str(changes[column]))
     if fields.get("tags") is not None:
         changes["tags"] = json.dumps(fields["tags"])
     changes["updated_at"] = clock.now()
@@ -196,10 +203,15 @@ def delete_run(connection: sqlite3.Connection, run_id: int) -> None:
     connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 
-def _check_object(column: str, text: str) -> None:
+def check_object(what: str, text: str) -> None:
+    """Check that a text, which is named `what` in the error, is a JSON object.
+
+    Raises:
+        ClientError: It isn't one.
+    """
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ClientError(f"{column}: not valid JSON: {error}") from error
+        raise ClientError(f"{what}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ClientError(f"{column}: a JSON object is wanted, not {text[:40]!r}")
+        raise ClientError(f"{what}: a JSON object is wanted, not {text[:40]!r}")

@@ -12,6 +12,7 @@ from wandb_server.blobs import BlobStore
 from wandb_server.database import Database
 from wandb_server.errors import LostFileError
 from wandb_server.names import check_file_path
+from wandb_server.presence import IsGone, stay, watch
 from wandb_server.run_files import put_file
 from wandb_server.runs import get_run
 from wandb_server.urls import subject
@@ -48,7 +49,8 @@ class Transfers:
         run_id = int(request.path_params["run"])
         name = check_file_path("run file", request.path_params["name"])
         digest, size = await self._blobs.receive(request.stream(), None)
-        await run_in_threadpool(self._record, run_id, name, digest, size)
+        async with watch(request) as is_gone:
+            await run_in_threadpool(self._record, run_id, name, digest, size, is_gone)
         return _stored(digest)
 
     async def download(self, request: Request) -> Response:
@@ -66,8 +68,9 @@ class Transfers:
         """Give a blob to a client with the key; the SDK asks so when `download` fails."""
         return await self._send(request.path_params["digest"], request.path_params["name"])
 
-    def _record(self, run_id: int, name: str, digest: str, size: int) -> None:
+    def _record(self, run_id: int, name: str, digest: str, size: int, is_gone: IsGone) -> None:
         with self._database.write() as connection:
+            stay(is_gone)
             put_file(connection, get_run(connection, run_id).id, name, digest, size)
 
     async def _send(self, digest: str, name: str) -> Response:

@@ -68,7 +68,9 @@ async def ask(app: ASGIApp, made: Made) -> Answer:
     messages = [{"type": "http.request", "body": made.body, "more_body": False}]
 
     async def listen() -> Message:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
+        if not messages:
+            await asyncio.Event().wait()  # the client waits for its answer
+        return messages.pop()
 
     answer = Answer()
     await asyncio.wait_for(app(scope, listen, answer.take), SECONDS)

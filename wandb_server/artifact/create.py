@@ -23,6 +23,7 @@ from wandb_server.artifact.records import (
 from wandb_server.database import fetch_one
 from wandb_server.errors import ClientError
 from wandb_server.names import check_alias, check_artifact_name, check_label
+from wandb_server.runs import check_object
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,20 @@ def create_artifact(connection: sqlite3.Connection, new: NewArtifact) -> Artifac
     the pending one, so that two runs that log the same at once share one version.
 
     Raises:
-        ClientError: A name isn't allowed, or the collection holds another type.
+        ClientError: A name isn't allowed, the collection holds another type, or the metadata
+            isn't a JSON object.
     """
     for alias in new.aliases:
         check_alias(alias)
+    if new.metadata is not None:
+        check_object("metadata", new.metadata)
     collection = ensure_collection(
         connection, new.project_id, new.type_name, new.collection_name, "SEQUENCE"
     )
-    found = _find_client(connection, new) or _find_shared(connection, collection, new)
+    repeated = _find_client(connection, new)
+    if repeated is not None and repeated.state == "COMMITTED":
+        return repeated  # its aliases may have moved on since
+    found = repeated or _find_shared(connection, collection, new)
     artifact = _insert(connection, collection) if found is None else found
     _remember(connection, artifact, new)
     if artifact.state == "COMMITTED":

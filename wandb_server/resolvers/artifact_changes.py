@@ -30,6 +30,7 @@ from wandb_server.artifact.records import (
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.projects import ensure_project, find_project
 from wandb_server.resolvers.context import Context, Resolvers, context
+from wandb_server.runs import check_object
 
 Input = dict[str, Any]
 _SUCCESS = {"success": True}
@@ -43,6 +44,8 @@ def _update(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
         "metadata": input.get("metadata"),
         "ttl_seconds": input.get("ttlDurationSeconds"),
     }
+    if columns["metadata"] is not None:
+        check_object("metadata", columns["metadata"])
     changes = {column: value for column, value in columns.items() if value is not None}
     changes["updated_at"] = clock.now()
     assignments = ", ".join(f"{column} = :{column}" for column in changes)

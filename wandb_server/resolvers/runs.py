@@ -125,10 +125,8 @@ def _last_event(run: Run, info: GraphQLResolveInfo) -> str | None:
 
 
 def _wandb_config(run: Run, _info: GraphQLResolveInfo, keys: list[str] | None = None) -> str | None:
-    """Give the SDK's own part of the config; null says that the run never started."""
-    own = json.loads(run.config).get("_wandb")
-    inner = own.get("value") if isinstance(own, dict) else None
-    if not isinstance(inner, dict):
+    inner = run.sdk_config()
+    if inner is None:
         return None
     return json.dumps({key: inner[key] for key in inner if keys is None or key in keys})
 
