@@ -1,5 +1,6 @@
 """Sweeps take the configurations that make sense, and choose what was asked for."""
 
+import json
 import math
 import random
 from collections import Counter
@@ -142,6 +143,7 @@ def _one(**spec: Any) -> dict[str, Any]:
         ({"method": None}, "doesn't have the method None"),
         ({"scheduler": {"engine": "optuna"}}, "scheduler: this local server doesn't have"),
         ({"metrics": [{"name": "a"}]}, "doesn't have sweeps over several metrics"),
+        ({"controller": {"type": "local"}}, "doesn't have sweeps that a controller of the client"),
         ({"parameters": None}, "parameters must name at least one"),
         ({"parameters": {}}, "parameters must name at least one"),
         ({"parameters": {"x": 1}}, r"sweep parameter x: write \{value: 1\}"),
@@ -175,6 +177,7 @@ def _one(**spec: Any) -> dict[str, Any]:
         (_one(min="low", max=2), "x: min must be a number, not 'low'$"),
         (_one(min=True, max=2), "x: min must be a number, not True"),
         (_one(min=0.0, max=math.inf), "x: max must be finite"),
+        (_one(min=0, max=10**400), "x: max must be finite"),
         (_one(distribution="int_uniform", min=0.5, max=2), "int_uniform needs whole numbers"),
         (_one(distribution="q_uniform", min=0, max=2, q=0), "q must be above 0, not 0"),
         (_one(distribution="normal", sigma=0), "sigma must be above 0, not 0"),
@@ -195,6 +198,8 @@ def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, Any], message
     ("text", "message"),
     [
         ("method: [", "not valid YAML"),
+        ("method: 2020-13-45", "not valid YAML: month must be in"),
+        ("method: " + "9" * 5000, "not valid YAML"),
         ("just text", "it needs a method and parameters"),
         ("method: grid\nparameters: {x: {values: [2020-01-01]}}", "date is not JSON serializable"),
         ("a: &a [1]\nb: *a", "YAML aliases"),
@@ -203,6 +208,39 @@ def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, Any], message
 def test_a_text_that_is_no_config_is_refused(text: str, message: str) -> None:
     with pytest.raises(ClientError, match=message):
         parse_config(text)
+
+
+def test_what_a_broken_client_sends_is_refused_or_makes_sense() -> None:
+    chance_ = random.Random(7)
+    odd: list[Any] = [None, True, -1, 0, 3, 0.5, 1e308, 10**30, "", "1e-3", [], [1], {}, {"a": 1}]
+    names = ["method", "metric", "parameters", "run_cap", "early_terminate", "name", "goal"]
+    names += ["target", "impute", "type", "min_iter", "max_iter", "s", "eta", "strict", "x", "min"]
+    names += ["max", "q", "mu", "sigma", "a", "values", "value", "probabilities", "distribution"]
+    kinds = ["grid", "random", "bayes", "hyperband", "normal", "q_log_normal", "log_uniform"]
+    taken = 0
+
+    def make(depth: int) -> Any:
+        if depth == 0 or chance_.random() < 0.2:
+            return chance_.choice([*odd, *kinds])
+        return {name: make(depth - 1) for name in chance_.sample(names, 4)}
+
+    for index in range(200):
+        fields = {**GRID, "method": chance_.choice(["grid", "random"])}
+        for name in chance_.sample(names, 2):
+            fields[name] = make(3)
+        fields["parameters"] = {"x": make(1), **({} if index % 2 else {"y": make(2)})}
+        try:
+            config = parse_config(json.dumps(fields))
+        except ClientError:
+            continue
+        taken += 1
+        expected_runs(config)
+        find_violations(json.dumps(fields))
+        if config.method == "grid":
+            next_in_grid(config.parameters, set())
+        else:
+            same(draw(config.parameters, chance("s", index)))
+    assert taken > 5
 
 
 def test_oddities_are_told_and_taken() -> None:

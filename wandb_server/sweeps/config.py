@@ -1,15 +1,15 @@
 """The configuration of a sweep: read and checked."""
 
 import json
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
 from wandb_server.errors import ClientError
 from wandb_server.sweeps.hyperband import Hyperband, read_hyperband
-from wandb_server.sweeps.parameters import Parameter, find_oddities, read_parameters
+from wandb_server.sweeps.parameters import Parameter, find_oddities, is_number, read_parameters
 
 _METHODS = ("grid", "random", "bayes")
 _GOALS = ("minimize", "maximize")
@@ -58,6 +58,7 @@ class SweepConfig:
     program: str | None
 
 
+@lru_cache(maxsize=32)
 def parse_config(text: str) -> SweepConfig:
     """Read and check a configuration.
 
@@ -110,7 +111,8 @@ def _load(text: str) -> dict[str, Any]:
     """Read YAML as what JSON could hold: keys are texts, and there are no dates."""
     try:
         fields = json.loads(json.dumps(yaml.load(text, _PlainLoader)))  # noqa: S506  a safe loader
-    except yaml.YAMLError as error:
+    # A day that there is not, or a number of thousands of digits, is a ValueError.
+    except (yaml.YAMLError, ValueError) as error:
         raise ClientError(f"sweep config: not valid YAML: {error}") from error
     except TypeError as error:
         raise ClientError(f"sweep config: {error}; put dates and the like in quotes") from error
@@ -123,8 +125,10 @@ def _read_method(fields: dict[str, Any]) -> str:
     for key, what in (
         ("scheduler", "sweeps that a scheduler of the client runs"),
         ("metrics", "sweeps over several metrics"),
+        ("controller", "sweeps that a controller of the client runs"),
     ):
-        if fields.get(key) is not None:
+        # What is said to be the server's is left to it.
+        if fields.get(key) not in (None, {"type": "cloud"}):
             raise ClientError(f"sweep config: {key}: this local server doesn't have {what}")
     method = fields.get("method")
     if method not in _METHODS:
@@ -141,7 +145,7 @@ def _read_metric(fields: object) -> Metric | None:
     if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
         raise ClientError(f"sweep config: metric needs a name, such as {{name: loss}}: {fields!r}")
     target = fields.get("target")
-    if target is not None and not _is_number(target):
+    if target is not None and not is_number(target):
         raise ClientError(f"sweep config: metric.target must be a number, not {target!r}")
     return Metric(
         name=fields["name"],
@@ -174,7 +178,3 @@ def _read_cap(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ClientError(f"sweep config: run_cap must be a whole number above 0, not {value!r}")
     return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,11 +1,14 @@
 """Hyperband: which runs are so far behind the others that they needn't go on."""
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wandb_server.errors import ClientError
+from wandb_server.sweeps.parameters import is_number
 
 _KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 # Later ones are further away than any run logs.
@@ -74,7 +77,8 @@ def read_hyperband(fields: object) -> Hyperband | None:
 def _bands(fields: dict[str, Any], eta: float) -> tuple[int, ...]:
     if "max_iter" in fields and "s" in fields:
         last, count = _number(fields, "max_iter"), int(_number(fields, "s"))
-        found = [int(last / eta**power) for power in range(1, min(count, 64) + 1)]
+        parts = itertools.repeat(eta, min(count, 64))
+        found = list(map(int, itertools.accumulate(parts, operator.truediv, initial=last)))[1:]
     elif "min_iter" in fields:
         first = _number(fields, "min_iter")
         # eta may be just above 1: bands that fall on one number are one band.
@@ -93,6 +97,8 @@ def _bands(fields: dict[str, Any], eta: float) -> tuple[int, ...]:
 
 def _number(fields: dict[str, Any], key: str, default: float | None = None) -> float:
     value = fields.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ClientError(f"sweep config: early_terminate.{key} must be a number, not {value!r}")
+    if not is_number(value) or not 0 <= value <= _LARGEST_BAND:
+        raise ClientError(
+            f"sweep config: early_terminate.{key} must be a number above 0, not {value!r}"
+        )
     return value

@@ -1,17 +1,17 @@
 """What the runs of a sweep logged of its metric."""
 
 import json
-import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
 from wandb_server.history import sample_rows
 from wandb_server.lines import parse_object
 from wandb_server.runs import Run
 from wandb_server.sweeps.config import Metric
+from wandb_server.sweeps.parameters import is_number
 
 ENDED = ("finished", "failed", "crashed", "killed")
 _ALL = 2**31
@@ -87,7 +87,7 @@ def read_summary(run: Run, metric: Metric) -> float | None:
     value: Any = summary
     for part in [metric.name] if metric.name in summary else metric.name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    return value if _is_number(value) else None
+    return value if is_number(value) else None
 
 
 def count_values(run: Run, metric: Metric) -> int:
@@ -140,7 +140,7 @@ def _values(history: _History) -> list[float]:
     rows = sample_rows(
         history.connection, history.run_id, {"keys": [history.metric], "samples": _ALL}
     )
-    return [row[history.metric] for row in rows if _is_number(row[history.metric])]
+    return [row[history.metric] for row in rows if is_number(row[history.metric])]
 
 
 # Runs that have ended are asked about again with each report of an agent.
@@ -154,7 +154,3 @@ def _span(history: _History) -> Span | None:
 def _value_at(history: _History, count: int) -> float | None:
     values = _values(history)
     return values[count - 1] if count <= len(values) else None
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from wandb_server.errors import ClientError
 
@@ -42,6 +42,7 @@ _EXPONENTS = {
 _GRID = ("constant", "categorical", "int_uniform", "q_uniform")
 # A float holds no more than e to the power of 709.
 _LARGEST_EXPONENT = 700.0
+_LARGEST = 1e300
 _LARGEST_AXIS = 100_000
 
 
@@ -125,6 +126,13 @@ def reach(values: object, path: tuple[str, ...]) -> Any:
     return values
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether floats can reckon with a value: texts, NaN and what is too large are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -_LARGEST <= value <= _LARGEST
+
+
 def same(value: Any) -> str:
     """Give a text that is equal for equal values; True, 1 and 1.0 are three different ones."""
     return json.dumps(value, sort_keys=True)
@@ -138,7 +146,7 @@ def axis_length(parameter: Parameter) -> int:
     if parameter.distribution == "categorical":
         return len({same(value) for value in spec["values"]})
     steps: float = (spec["max"] - spec["min"]) / spec.get("q", 1)
-    return math.floor(steps + 1e-9) + 1
+    return math.floor(min(steps, _LARGEST) + 1e-9) + 1
 
 
 def _flatten(outer: tuple[str, ...], specs: dict[str, Any]) -> Iterator[Parameter]:
@@ -159,7 +167,7 @@ def _read(path: tuple[str, ...], spec: object) -> Parameter:
     if not isinstance(spec, dict):
         raise ClientError(f"sweep parameter {name}: write {{value: {spec!r}}}")
     kind = spec.get("distribution") or _guess(spec)
-    if kind not in _DISTRIBUTIONS:
+    if not isinstance(kind, str) or kind not in _DISTRIBUTIONS:
         raise ClientError(
             f"sweep parameter {name}: there is no distribution {kind!r}; "
             f"one of {', '.join(_DISTRIBUTIONS)}"
@@ -241,14 +249,16 @@ def _check_bounds(parameter: Parameter) -> None:
 
 
 def _check_number(parameter: Parameter, key: str, value: object) -> None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        _require(parameter, math.isfinite(value), f"{key} must be finite, not {value!r}")
+    if is_number(value):
         return
     hint = ""
     if isinstance(value, str) and _reads_as_number(value):
         # YAML 1.1 takes 1e-4 for a text, but not 1.0e-4.
         hint = "; YAML wants a dot in a number with an exponent, such as 1.0e-4"
-    _require(parameter, False, f"{key} must be a number, not {value!r}{hint}")
+    what = "finite" if isinstance(value, (int, float)) and value is not True else "a number"
+    raise ClientError(
+        f"sweep parameter {parameter.name}: {key} must be {what}, not {value!r}{hint}"
+    )
 
 
 def _check_grid(parameter: Parameter) -> None:
@@ -277,6 +287,6 @@ def _is_whole(value: object) -> bool:
 
 def _reads_as_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        return is_number(float(text))
     except ValueError:
         return False
