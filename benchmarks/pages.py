@@ -77,7 +77,9 @@ def main(arguments: Sequence[str]) -> None:
         service.stop()
         started = time.perf_counter()
         fill(folder, size)
-        print(f"{size}, made in {time.perf_counter() - started:.0f} s")
+        taken = time.perf_counter() - started
+        disk = sum(paths.sizes(folder).values()) / 1e9
+        print(f"{size}, {disk:.2f} GB, made in {taken:.0f} s")
         server = ensure_running()
         try:
             print(measure(server, aims(size), options.rounds))

@@ -7,16 +7,30 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from wandb_server.errors import NotFoundError
 from wandb_server.filters import Document, Predicate, parse_filter, parse_order, sort_documents
 from wandb_server.runs import current_state
 
-# Columns under all the names that clients use for them.
-_PLAIN = """id AS row, name, state, tags, notes, host, program, commit_hash, exitcode,
-    display_name, display_name AS displayName, job_type, job_type AS jobType,
-    group_name, group_name AS "group", sweep_name, sweep_name AS sweep,
-    created_at, created_at AS createdAt, updated_at, updated_at AS updatedAt,
-    heartbeat_at, heartbeat_at AS heartbeatAt"""
+# Columns by the names that clients use for them; some have two.
+_COLUMNS = {
+    **{
+        name: name
+        for name in ("name", "tags", "notes", "host", "program", "commit_hash", "exitcode")
+    },
+    **dict.fromkeys(("display_name", "displayName"), "display_name"),
+    **dict.fromkeys(("job_type", "jobType"), "job_type"),
+    **dict.fromkeys(("group_name", "group"), "group_name"),
+    **dict.fromkeys(("sweep_name", "sweep"), "sweep_name"),
+    **dict.fromkeys(("created_at", "createdAt"), "created_at"),
+    **dict.fromkeys(("updated_at", "updatedAt"), "updated_at"),
+    **dict.fromkeys(("heartbeat_at", "heartbeatAt"), "heartbeat_at"),
+    "config": "config",
+    **dict.fromkeys(("summary_metrics", "summaryMetrics"), "summary_metrics"),
+}
 _SEARCHED = ("displayName", "name", "group", "jobType", "notes")
+_JSON = ("tags", "config", "summary_metrics", "summaryMetrics")
+# What is computed, from which columns; a search for a word looks at the text.
+_COMPUTED = {"duration": ("created_at", "heartbeat_at"), "text": (*_SEARCHED, "tags")}
 # Reading the same JSON again takes ten times as long as finding it here. Large texts aren't
 # kept, so that the memory has a bound: 50 MB for texts of 1 kB, 200 MB if all are of 4 kB.
 _KEPT_TEXTS, _LARGEST_KEPT = 12_000, 4_096
@@ -59,43 +73,50 @@ def find_documents(
         project_id: Row of the project.
         passes: From `parse_filter`.
         order: Pairs of a field and whether it is descending; empty means the oldest first.
-        asked: Text that names all fields that are wanted; what it doesn't name of config,
-            summary_metrics, duration (seconds) and text (the names, notes and tags) is left
-            out, since making them takes time.
+        asked: Text that names all fields that are wanted, those of the filter and the order
+            among them: what it doesn't name isn't read, since reading is what takes time.
+            `duration` (seconds) and `text` (names, notes and tags) are computed.
 
     Returns:
-        One document a run that passes, in order; `row` is its row.
+        One document a run that passes, in order, with the fields asked for; each has `state`
+        and `row`, the row of the run.
     """
-    columns = _PLAIN
-    for column in ("config", "summary_metrics"):
-        if column in asked or ("summaryMetrics" in asked and column != "config"):
-            columns += f", {column}"
-    rows = connection.execute(
-        f"SELECT {columns} FROM run WHERE project_id = ? ORDER BY id",  # noqa: S608  our names
-        (project_id,),
-    )
-    found = []
-    for row in rows:
-        document = _document(row)
-        if "duration" in asked:
-            document["duration"] = _seconds(row)
-        if "text" in asked:
-            document["text"] = _text(document)
-        if passes(document):
-            found.append(document)
-    return sort_documents(found, order)
+    rows = connection.execute(f"{_select(asked)} WHERE project_id = ? ORDER BY id", (project_id,))
+    documents = (_document(row, asked) for row in rows)
+    return sort_documents([item for item in documents if passes(item)], order)
 
 
-def _document(row: sqlite3.Row) -> dict[str, Any]:
+def read_document(connection: sqlite3.Connection, row: int) -> Document:
+    """Lay one run out with all fields but the computed ones.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    asked = " ".join(_COLUMNS)
+    found = connection.execute(f"{_select(asked)} WHERE id = ?", (row,)).fetchone()
+    if found is None:
+        raise NotFoundError(f"run {row} doesn't exist")
+    return _document(found, asked)
+
+
+def _select(asked: str) -> str:
+    wanted = {name for name in _COLUMNS if name in asked}
+    wanted.update(*(sources for name, sources in _COMPUTED.items() if name in asked))
+    columns = "".join(f', {_COLUMNS[name]} AS "{name}"' for name in sorted(wanted))
+    return f"SELECT id AS row, state AS _state, heartbeat_at AS _heartbeat{columns} FROM run"  # noqa: S608  our names
+
+
+def _document(row: sqlite3.Row, asked: str) -> dict[str, Any]:
     """Lay a run out under the names that filters and orders use."""
     document: dict[str, Any] = dict(row)
-    document["state"] = current_state(row["state"], row["heartbeat_at"])
-    document["tags"] = _parse(document["tags"])
-    if "config" in document:
-        document["config"] = _parse(document["config"])
-    if "summary_metrics" in document:
-        document["summary_metrics"] = _parse(document["summary_metrics"])
-        document["summaryMetrics"] = document["summary_metrics"]
+    document["state"] = current_state(document.pop("_state"), document.pop("_heartbeat"))
+    for name in _JSON:
+        if name in document:
+            document[name] = _parse(document[name])
+    if "duration" in asked:
+        document["duration"] = _seconds(row)
+    if "text" in asked:
+        document["text"] = _text(document)
     return document
 
 

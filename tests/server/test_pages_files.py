@@ -77,6 +77,13 @@ def test_a_damaged_file_is_told_and_not_a_fault(
         assert table_shape(path, name) is None
 
 
+def test_a_file_that_is_gone_from_the_disk_is_told(tmp_path: Path) -> None:
+    for name in ("x.csv", "x.parquet", "x.json", "x.txt"):
+        found = preview(tmp_path / "gone", name)
+        assert "wandb_server check" in found.note
+        assert table_shape(tmp_path / "gone", name) is None
+
+
 def test_images_and_web_pages_are_left_to_the_browser(tmp_path: Path) -> None:
     path = write(tmp_path, b"<script>")
     assert preview(path, "a.PNG").kind == "image"

@@ -65,7 +65,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def find(database: Database, **fields: Any) -> list[Document]:
     with database.read() as connection:
-        return find_runs(connection, 1, RunView(**fields), ("config.", "summary.", "duration"))
+        wanted = ("name", "config.", "summary.", "duration")
+        return find_runs(connection, 1, RunView(**fields), wanted)
 
 
 def names(database: Database, **fields: Any) -> list[str]:

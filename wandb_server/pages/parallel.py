@@ -9,7 +9,7 @@ from wandb_server.pages.plots import Mark
 from wandb_server.pages.scales import Tick, fit
 
 _TOP, _BOTTOM = 40.0, 300.0
-_GAP, _SIDE = 150.0, 70.0
+_WIDTH, _LEAST_GAP, _SIDE = 1060.0, 150.0, 70.0
 _SHADES = 9  # of the style sheet: shade-0 for the least of the last axis to shade-8
 _WORDS_SHOWN = 12
 
@@ -54,8 +54,9 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     whole = [run for run in runs if all(value is not None for value in run.values)]
     columns = [[run.values[index] for run in whole] for index in range(len(headings))]
     places = [_places(column) for column in columns]
+    gap = round(max(_WIDTH / max(len(headings) - 1, 2), _LEAST_GAP))
     axes = [
-        Axis(heading, _SIDE + index * _GAP, _ticks(columns[index], places[index]))
+        Axis(heading, _SIDE + index * gap, _ticks(columns[index], places[index]))
         for index, heading in enumerate(headings)
     ]
     lines = [
@@ -71,7 +72,7 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
         )
         for row, run in enumerate(whole)
     ]
-    width = 2 * _SIDE + max(len(headings) - 1, 0) * _GAP
+    width = 2 * _SIDE + max(len(headings) - 1, 0) * gap
     return Parallel(width, _BOTTOM + 20, axes, lines)
 
 

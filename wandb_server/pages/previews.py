@@ -11,6 +11,7 @@ from typing import Any
 from wandb_server.pages.formats import cut
 from wandb_server.pages.visits import is_image
 
+_LOST = "The stored file is gone. `python -m wandb_server check` says what else is."
 _HEAD = 256 * 1024  # bytes read of a text
 _LARGEST_JSON = 4 << 20  # bytes; a larger one is shown as text
 _LARGEST_COUNTED = 64 << 20  # bytes of a CSV whose rows are counted
@@ -62,10 +63,12 @@ def preview(path: Path, name: str) -> Preview:
         return readers[ending](path, name) if ending in readers else _text(path)
     except _UnreadableError as error:
         return Preview("none", f"It can't be read as {ending}: {error}")
+    except FileNotFoundError:
+        return Preview("none", _LOST)
 
 
 def table_shape(path: Path, name: str) -> Shape | None:
-    """Count a table's rows and name its columns; None for other files and very large CSVs."""
+    """Count a table's rows and name its columns; None for what can't be counted as one."""
     ending = _ending(name)
     try:
         if ending == "parquet":
@@ -78,7 +81,7 @@ def table_shape(path: Path, name: str) -> Shape | None:
         if name.endswith(".table.json") and path.stat().st_size <= _LARGEST_JSON:
             fields = _load_table(path)
             return Shape(list(map(str, fields["columns"])), len(fields["data"]))
-    except (_UnreadableError, csv.Error):
+    except (_UnreadableError, csv.Error, FileNotFoundError):
         return None
     return None
 
@@ -184,6 +187,8 @@ def _open_parquet(path: Path) -> Any:
 
     try:
         return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise _UnreadableError(str(error)) from error
 

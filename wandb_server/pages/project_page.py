@@ -24,6 +24,7 @@ from wandb_server.pages.visits import Visit, find_home
 from wandb_server.projects import Project
 
 _NO_GROUPS = {"tags", "notes", "created", "duration", "id"}
+_OWN = tuple(OWN_COLUMNS)
 _ALL = ("config.", "summary.", "duration")  # every setting and result
 # A cell that begins so is taken for a formula by spreadsheets.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -64,7 +65,7 @@ def project_csv(visit: Visit) -> tuple[str, str]:
     """
     home = find_home(visit)
     view = read_view(visit.query)
-    found = find_runs(visit.connection, home.id, view, _ALL)
+    found = find_runs(visit.connection, home.id, view, ["id", "name", *_OWN, *_ALL])
     columns = view.columns or choose_columns(cut_page(visit.connection, found, 1).runs)
     text = io.StringIO()
     writer = csv.writer(text)
@@ -103,7 +104,7 @@ def _base(visit: Visit, home: Project) -> dict[str, Any]:
 
 def _table(visit: Visit, home: Project, view: RunView) -> dict[str, Any]:
     url = addresses.project(home.entity, home.name)
-    wanted = [view.group, *(view.columns or _ALL)] if view.group else []
+    wanted = [view.group, *(view.columns or [*_OWN, *_ALL])] if view.group else []
     found = find_runs(visit.connection, home.id, view, wanted)
     page = cut_page(visit.connection, found, view.page)
     keys = view.columns or choose_columns(page.runs)

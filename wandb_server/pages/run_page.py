@@ -107,7 +107,7 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
     by_name = {file.name: file for file in files}
     told = by_name.get(_METADATA)
     known: dict[str, Any] = {}
-    if told is not None and told.size <= _LARGEST_METADATA:
+    if told and told.size <= _LARGEST_METADATA and blobs.size(told.digest) is not None:
         known = parse_object(blobs.read(told.digest).decode("utf-8", errors="replace"))
     git = known.get("git")
     commit = found.commit_hash or (git.get("commit") if isinstance(git, dict) else None)

@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from wandb_server.filters import MISSING, Document, field_reader, parse_filter
-from wandb_server.lines import parse_object
 from wandb_server.pages import formats
 from wandb_server.pages.expressions import field_path, quote, read_expression
 from wandb_server.pages.run_view import RunView
-from wandb_server.run_search import find_documents
+from wandb_server.run_search import find_documents, read_document
 
 PAGE_SIZE = 50
 _METRICS_CHOSEN = 6
@@ -75,17 +74,10 @@ def cut_page(connection: sqlite3.Connection, found: Sequence[Document], number: 
 
 
 def complete(connection: sqlite3.Connection, run: Document) -> Document:
-    """Add what takes time to read: a run's settings, its results and how long it ran."""
-    row = connection.execute(
-        "SELECT config, summary_metrics FROM run WHERE id = ?", (run["row"],)
-    ).fetchone()
-    end = formats.now() if run["state"] == "running" else run["heartbeatAt"]
-    return {
-        **run,
-        "config": parse_object(row["config"]),
-        "summary_metrics": parse_object(row["summary_metrics"]),
-        "duration": formats.seconds_between(run["createdAt"], end),
-    }
+    """Read all of a run: its settings, its results, how long it ran so far."""
+    whole = read_document(connection, run["row"])
+    end = formats.now() if whole["state"] == "running" else whole["heartbeatAt"]
+    return {**whole, "duration": formats.seconds_between(whole["createdAt"], end)}
 
 
 def read_cell(run: Document, key: str) -> Any:
