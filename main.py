@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from pipeline.config import validate
 from pipeline.runner import Pipeline, absolute_source
 from pipeline.start import run_main
-from pipeline.steps import Made
+from pipeline.steps import Alias, Made, Source
 
 
 @hydra.main(version_base="1.3", config_path=".", config_name="config")
@@ -27,7 +27,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
     with Pipeline(config) as pipeline:
         (raw,) = pipeline.step(
             "download",
-            url=absolute_source(data.url),
+            url=Source(absolute_source(data.url), data.sha256),
             sha256=data.sha256,
             timeout=config.download.timeout,
             retries=config.download.retries,
@@ -42,8 +42,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
         pipeline.step(
             "check_data",
             sample_artifact=clean,
-            reference_artifact=config.check_data.reference_artifact
-            or pipeline.in_production(clean),
+            reference_artifact=pipeline.reference(clean, config.check_data.reference_artifact),
             dataset=data,
             ks_alpha=config.check_data.ks_alpha,
             accept_drift=config.check_data.accept_drift,
@@ -77,7 +76,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
             metrics=config.metrics,
             thresholds=config.evaluate.thresholds,
             promote=config.evaluate.promote,
-            production_alias=config.evaluate.production_alias,
+            production_alias=Alias(config.evaluate.production_alias, model),
         )
         return pipeline.run().validation_score
 

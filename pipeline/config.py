@@ -29,24 +29,40 @@ def parse_steps(execute_steps: Any) -> tuple[str, ...]:
     """
     if execute_steps == "all":
         return STEPS
-    if isinstance(execute_steps, str):
-        execute_steps = [name.strip() for name in execute_steps.split(",") if name.strip()]
-    if not OmegaConf.is_list(execute_steps) and not isinstance(execute_steps, list):
-        raise ConfigError(
-            f"main.execute_steps={execute_steps!r}: give a list or names separated by commas, "
-            f"of {', '.join(STEPS)}."
-        )
-    for name in execute_steps:
-        if name not in STEPS:
-            raise ConfigError(
-                f"main.execute_steps: there is no step {name!r}."
-                f"{did_you_mean(str(name), list(STEPS))} The steps are {', '.join(STEPS)}."
-            )
-    if not execute_steps:
+    names = _parse_names("main.execute_steps", execute_steps)
+    if not names:
         raise ConfigError(
             f"main.execute_steps is empty: name at least one step of {', '.join(STEPS)}."
         )
-    return tuple(name for name in STEPS if name in execute_steps)
+    return names
+
+
+def parse_forced(force_steps: Any) -> tuple[str, ...]:
+    """Return the steps to run though nothing has changed, in pipeline order.
+
+    Args:
+        force_steps: A list of names, which may be empty, or names separated by commas.
+
+    Raises:
+        ConfigError: A name is not a step's.
+    """
+    return _parse_names("main.force_steps", force_steps)
+
+
+def _parse_names(key: str, names: Any) -> tuple[str, ...]:
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",") if name.strip()]
+    if not OmegaConf.is_list(names) and not isinstance(names, list):
+        raise ConfigError(
+            f"{key}={names!r}: give a list or names separated by commas, of {', '.join(STEPS)}."
+        )
+    for name in names:
+        if name not in STEPS:
+            raise ConfigError(
+                f"{key}: there is no step {name!r}."
+                f"{did_you_mean(str(name), list(STEPS))} The steps are {', '.join(STEPS)}."
+            )
+    return tuple(name for name in STEPS if name in names)
 
 
 def _check_range(key: str, value: float, low: float, high: float) -> None:
@@ -115,6 +131,7 @@ def validate(config: DictConfig) -> Config:
     if not isinstance(typed, Config):
         raise TypeError(f"config was composed without its schema: {type(typed)}")
     parse_steps(typed.main.execute_steps)
+    parse_forced(typed.main.force_steps)
     _check_range("segregate.test_size", typed.segregate.test_size, 0, 1)
     forest = typed.random_forest_pipeline
     _check_range("random_forest_pipeline.validation_size", forest.validation_size, 0, 1)

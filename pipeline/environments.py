@@ -49,6 +49,11 @@ def check_manager(manager: str) -> None:
         )
 
 
+def lock_folder() -> Path:
+    """Return the folder of the lock files that all pipelines of a user look at."""
+    return Path(_get_mlflow_virtualenv_root()) / ".locks"
+
+
 def activation(project: Project, folder: Path, manager: str) -> list[str]:
     """Return shell commands that enter the project's environment, once it is complete.
 
@@ -62,7 +67,7 @@ def activation(project: Project, folder: Path, manager: str) -> list[str]:
     """
     if manager == "local":
         return []
-    locks = Path(_get_mlflow_virtualenv_root()) / ".locks"
+    locks = lock_folder()
     try:
         if manager == "conda":
             with locked(locks / "conda"):

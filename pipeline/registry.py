@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     import wandb
 
 OUTPUT = "output/"
+REUSED = "reused"  # tag of a W&B run whose artifacts a later pipeline took over
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an artifact.
+
+    Attributes:
+        name: name:vN.
+        digest: Digest of its content: the same for equal content.
+    """
+
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -17,14 +31,21 @@ class FinishedRun:
     """A step's W&B run.
 
     Attributes:
+        run_id: Its id, and that of the step's MLflow run.
         url: Its page.
         summary: Its summary as plain values.
-        versions: name:vN of each artifact that it made.
+        versions: What it made, by the artifact's name; what is gone since is missing here.
     """
 
+    run_id: str
     url: str
     summary: dict[str, Any]
-    versions: dict[str, str]
+    versions: dict[str, Version]
+
+    @property
+    def page(self) -> str:
+        """Address of the project's page."""
+        return self.url.split("/runs/")[0]
 
 
 class Registry:
@@ -55,15 +76,23 @@ class Registry:
     def _path(self) -> str:
         return f"{self._entity}/{self._project}"
 
-    def find_version(self, name: str) -> str | None:
-        """Return name:vN that `name` (name or name:alias) stands for now; None if there is none."""
-        full = name if ":" in name else f"{name}:latest"
-        if not self._api.artifact_exists(f"{self._path}/{full}"):
-            return None
-        return _version(self._api.artifact(f"{self._path}/{full}"))
+    def find_version(self, name: str) -> Version | None:
+        """Return what a name stands for now; None if there is no such artifact.
 
-    def require_version(self, name: str, maker: str, needed_by: str) -> str:
-        """Return name:vN that `name` stands for now.
+        Args:
+            name: name or name:alias, or, in another project, entity/project/name:alias.
+        """
+        full = name if ":" in name else f"{name}:latest"
+        path = full if "/" in full else f"{self._path}/{full}"
+        if not self._api.artifact_exists(path):
+            return None
+        artifact = self._api.artifact(path)
+        if "/" in name:
+            return Version(artifact.qualified_name, artifact.digest)
+        return _version(artifact)
+
+    def require_version(self, name: str, maker: str, needed_by: str) -> Version:
+        """Return what `name` (name or name:alias) stands for now.
 
         Raises:
             ArtifactError: There is no such artifact.
@@ -76,7 +105,22 @@ class Registry:
             )
         return version
 
-    def find_ancestor(self, name: str, ancestor: str) -> str | None:
+    def require_reference(self, name: str) -> Version:
+        """Return the version that check_data is to compare with.
+
+        Raises:
+            ArtifactError: There is no such artifact.
+        """
+        version = self.find_version(name)
+        if version is None:
+            raise ArtifactError(
+                f"check_data.reference_artifact={name}: there is no such artifact in the project "
+                f"{self._path!r}. Give name:version, or null for the data of the model in "
+                "production."
+            )
+        return version
+
+    def find_ancestor(self, name: str, ancestor: str) -> Version | None:
         """Return the version of the artifact `ancestor` that `name` was made from.
 
         Args:
@@ -84,7 +128,7 @@ class Registry:
             ancestor: Name, without version, of one upstream of it.
 
         Returns:
-            name:vN, or None if there is no such artifact or nothing of that name upstream.
+            The version; None if there is no such artifact or nothing of that name upstream.
         """
         if not self._api.artifact_exists(f"{self._path}/{name}"):
             return None
@@ -92,12 +136,30 @@ class Registry:
         seen: set[str] = set()
         while artifacts:
             artifact = artifacts.pop()
-            if _version(artifact).rpartition(":")[0] == ancestor:
+            if artifact.collection.name == ancestor:
                 return _version(artifact)
             run = artifact.logged_by() if artifact.id not in seen else None
             seen.add(artifact.id)
             artifacts += list(run.used_artifacts()) if run else []
         return None
+
+    def find_complete_run(self, run_id: str, outputs: list[str]) -> FinishedRun | None:
+        """Return what a step's run wrote; None if the run or one of its artifacts is gone.
+
+        Args:
+            run_id: The run.
+            outputs: Names of the artifacts that it made.
+        """
+        from wandb.apis.public.runs import RunNotFoundError
+        from wandb.errors import CommError
+
+        try:
+            found = self.read_run(run_id)
+        except CommError as error:
+            if isinstance(error.exc, RunNotFoundError):
+                return None
+            raise
+        return found if set(outputs) <= found.versions.keys() else None
 
     def read_run(self, run_id: str) -> FinishedRun:
         """Return what a step's run wrote."""
@@ -107,13 +169,24 @@ class Registry:
             for key, value in run.summary_metrics.items()
             if isinstance(value, str | int | float | bool | None) and not key.startswith("_")
         }
-        versions = {
-            key.removeprefix(OUTPUT): f"{key.removeprefix(OUTPUT)}:{value}"
+        outputs = {
+            key.removeprefix(OUTPUT): value
             for key, value in summary.items()
             if key.startswith(OUTPUT)
         }
-        return FinishedRun(run.url, summary, versions)
+        found = {name: self.find_version(f"{name}:{value}") for name, value in outputs.items()}
+        versions = {name: version for name, version in found.items() if version is not None}
+        return FinishedRun(run_id, run.url, summary, versions)
+
+    def mark_reused(self, run_id: str) -> None:
+        """Tag a run whose artifacts another pipeline takes over."""
+        run: Any = self._api.run(
+            f"{self._path}/{run_id}"
+        )  # its `tags` are known to no type checker
+        if REUSED not in run.tags:
+            run.tags = [*run.tags, REUSED]
+            run.update()
 
 
-def _version(artifact: "wandb.Artifact") -> str:
-    return f"{artifact.collection.name}:{artifact.version}"
+def _version(artifact: "wandb.Artifact") -> Version:
+    return Version(f"{artifact.collection.name}:{artifact.version}", artifact.digest)

@@ -46,11 +46,18 @@ class Report:
             " > ".join(names),
         )
 
-    def start_step(self, step: Step) -> None:
-        """Say which step is at work."""
-        inputs = ", ".join(artifact.version or "" for artifact in step.inputs)
-        position = f"[{self._names.index(step.name) + 1}/{len(self._names)}]"
-        logger.info("%s %s%s", position, step.name, f" takes {inputs}" if inputs else "")
+    def start_step(self, step: Step, why: str) -> None:
+        """Say which step is at work, and why it has to run; an empty reason goes without saying."""
+        inputs = ", ".join(artifact.version.name for artifact in step.inputs if artifact.version)
+        takes, reason = f" takes {inputs}" if inputs else "", f" ({why})" if why else ""
+        logger.info("%s%s%s", self._position(step.name), takes, reason)
+
+    def plan(self, step: Step, plan: str) -> None:
+        """Say what would happen with a step."""
+        logger.info("%s %s", self._position(step.name), plan)
+
+    def _position(self, name: str) -> str:
+        return f"[{self._names.index(name) + 1}/{len(self._names)}] {name}"
 
     def add(self, result: StepResult) -> None:
         """Take a step's result and say what it made."""
@@ -58,8 +65,11 @@ class Report:
         if result.status == "done":
             made = f", made {', '.join(result.versions)}" if result.versions else ""
             logger.info("      %s%s\n", format_seconds(result.seconds), made)
+        elif result.status == "reused":
+            made = f": {', '.join(result.versions)}" if result.versions else ""
+            logger.info("%s reused from %s%s", self._position(result.name), result.note, made)
         else:
-            logger.info("      %s: %s\n", result.status, result.note)
+            logger.info("%s %s: %s\n", self._position(result.name), result.status, result.note)
 
     def metrics(self) -> dict[str, float]:
         """Return all numbers named val/... and test/..."""
@@ -119,16 +129,16 @@ def _score(value: float | None) -> str:
 
 
 def _row(result: StepResult) -> tuple[str, ...]:
-    if result.status != "done":
+    if result.status == "skipped":
         return result.name, result.status, "", result.note
     rows = [
         f"{int(value):,} {name.removeprefix('rows/')}" if "/" in name else f"{int(value):,}"
-        for name, value in result.summary.items()
+        for name, value in sorted(result.summary.items())
         if name.split("/")[0] == "rows"
     ]
     return (
         result.name,
-        format_seconds(result.seconds),
+        format_seconds(result.seconds) if result.status == "done" else result.status,
         " + ".join(rows),
         ", ".join(result.versions),
     )

@@ -16,28 +16,24 @@ import mlflow
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from mlflow import MlflowClient
-from mlflow.exceptions import ExecutionException
 from mlflow.projects.utils import load_project
 
-from pipeline import backend, tracking
-from pipeline.config import parse_steps
+from pipeline import tracking
+from pipeline.cache import StepCache
+from pipeline.component import ComponentRunner, variables
+from pipeline.config import parse_forced, parse_steps
 from pipeline.environments import activation, check_manager
 from pipeline.errors import StepError
-from pipeline.registry import FinishedRun, Registry
+from pipeline.facts import describe_environment
+from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.report import Report
 from pipeline.schema import Config
-from pipeline.steps import Artifact, Deferred, Made, Step, StepResult, encode_parameters
+from pipeline.steps import Artifact, Deferred, Made, Step, StepResult
 from pipeline.wandb_target import choose
 
 Answer = TypeVar("Answer")
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_INHERITED = (
-    # Steps import a lot: without compiled files each import takes more than twice as long.
-    "PYTHONDONTWRITEBYTECODE",
-    # The helper process of this process's wandb; a step has one of its own, which ends with it.
-    "WANDB_SERVICE",
-)
 
 
 class Pipeline:
@@ -79,16 +75,25 @@ class Pipeline:
         experiment = tracking.open_experiment(main.project_name, os.environ)
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
         check_manager(self._manager)
-        run_id = tracking.open_run(experiment, main.experiment_name, os.environ, is_trial)
         self._asker, self._workers = asker, workers
-        self._scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         # wandb.Api makes a folder for each run it reads, in the system's temporary one by default.
-        os.environ["WANDB_DIR"] = str(self._scratch)
-        self._run_id = run_id
-        resources.enter_context(mlflow.start_run(run_id=run_id))
+        os.environ["WANDB_DIR"] = str(scratch)
         self._experiment = experiment
-        self._backend = backend.StepBackend()
-        backend.register(self._backend)
+        self._cache = StepCache(
+            MlflowClient(),
+            self._ask,
+            ROOT,
+            describe_environment(self._manager),
+            main.cache,
+            parse_forced(main.force_steps),
+        )
+        if not main.dry_run:
+            self._run_id = tracking.open_run(experiment, main.experiment_name, os.environ, is_trial)
+            resources.enter_context(mlflow.start_run(run_id=self._run_id))
+            given = variables(self._target, main, scratch, self._run_id)
+            self._components = ComponentRunner(ROOT, experiment, self._manager, scratch, given)
+            resources.push(self._stop_after_a_failure)
         self._report = Report(self._target, self._config)
 
     def __exit__(
@@ -97,10 +102,11 @@ class Pipeline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            for process in self._backend.started:
-                process.cancel()
         self._resources.__exit__(kind, error, traceback)
+
+    def _stop_after_a_failure(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._components.stop()
 
     @cached_property
     def _registry(self) -> Registry:
@@ -127,14 +133,22 @@ class Pipeline:
         self._steps.append(Step(name, parameters, outputs))
         return outputs
 
-    def in_production(self, data: Artifact) -> Deferred:
-        """Return a function that finds the version of `data` which the production model is from."""
+    def reference(self, data: Artifact, chosen: str | None) -> Deferred:
+        """Return a function that finds what to compare `data` with.
+
+        Args:
+            data: An artifact that this pipeline makes.
+            chosen: The user's choice of an artifact; None for the version of `data` which the
+                model in production is from.
+        """
         model, alias = (
             self._config.random_forest_pipeline.export_artifact,
             self._config.evaluate.production_alias,
         )
 
-        def find(registry: Registry) -> str | None:
+        def find(registry: Registry) -> Version | None:
+            if chosen:
+                return registry.require_reference(chosen)
             if model is None or data.name is None:
                 return None
             return registry.find_ancestor(f"{model}:{alias}", data.name)
@@ -155,9 +169,13 @@ class Pipeline:
         if not self._target.is_local:
             ready.result()
         self._look_up_inputs(steps)
-        environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
         for step in steps:
             step.look_up(self._ask)
+        if self._config.main.dry_run:
+            for step in steps:
+                self._report.plan(step, self._plan(step))
+            return self._report
+        environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
         mlflow.log_metrics(self._report.metrics())
@@ -187,17 +205,53 @@ class Pipeline:
         missing = [artifact for artifact in step.inputs if artifact.name is None]
         if missing:
             return StepResult(step.name, "skipped", note=f"{missing[0].maker} exported nothing")
-        started = time.monotonic()
-        self._report.start_step(step)
-        environment.result()
-        finished = self._run_component(step)
-        self._pin_outputs(step, finished)
+        facts = self._cache.gather(step)
+        with self._cache.turn(facts):
+            record, why = self._cache.find(step, facts)
+            if record:
+                return self._reuse(step, record)
+            started = time.monotonic()
+            self._report.start_step(step, why)
+            environment.result()
+            run_id = self._components.run(step)
+            finished = self._ask(partial(Registry.read_run, run_id=run_id)).result()
+            MlflowClient().set_tag(run_id, "wandb.run_url", finished.url)
+            self._page = finished.page
+            self._pin_outputs(step, finished)
+            if facts:
+                self._cache.keep(step, run_id, facts)
         return StepResult(
             step.name,
             "done",
             time.monotonic() - started,
-            [artifact.version for artifact in step.outputs if artifact.version],
+            _names(step.outputs),
             finished.summary,
+        )
+
+    def _plan(self, step: Step) -> str:
+        """Say what would happen with a step, and pin what it would take over."""
+        made_anew = [artifact for artifact in step.inputs if artifact.name and not artifact.version]
+        if made_anew:
+            return f"would run: {made_anew[0].maker} would make {made_anew[0].name} anew"
+        if any(artifact.name is None for artifact in step.inputs):
+            return "would be skipped: its input isn't exported"
+        record, why = self._cache.find(step, self._cache.gather(step))
+        if record is None:
+            return f"would run{why and ': '}{why}"
+        self._pin_outputs(step, record)
+        return f"would be reused from {record.run_id}"
+
+    def _reuse(self, step: Step, record: FinishedRun) -> StepResult:
+        self._pin_outputs(step, record)
+        self._page = record.page
+        self._ask(partial(Registry.mark_reused, run_id=record.run_id)).result()
+        tracking.log_reused(self._experiment, self._run_id, step.name, record)
+        return StepResult(
+            step.name,
+            "reused",
+            versions=_names(step.outputs),
+            summary=record.summary,
+            note=record.run_id,
         )
 
     def _pin_outputs(self, step: Step, finished: FinishedRun) -> None:
@@ -209,53 +263,9 @@ class Pipeline:
                 )
             artifact.version = finished.versions.get(artifact.name or "")
 
-    def _run_component(self, step: Step) -> FinishedRun:
-        count = len(self._backend.started)
-        try:
-            mlflow.run(
-                str(ROOT / step.name),
-                parameters=encode_parameters(step, self._scratch),
-                experiment_id=self._experiment,
-                run_name=step.name,
-                backend=backend.NAME,
-                backend_config={"environment": self._variables(step)},
-                env_manager=self._manager,
-                storage_dir=str(self._scratch),
-            )
-        except ExecutionException as error:
-            if len(self._backend.started) == count:
-                raise StepError(f"The step {step.name!r} can't be started: {error}") from error
-            raise StepError(self._failure(step)) from error
-        run_id = self._backend.started[-1].run_id
-        finished = self._ask(partial(Registry.read_run, run_id=run_id)).result()
-        self._page = finished.url.split("/runs/")[0]
-        MlflowClient().set_tag(run_id, "wandb.run_url", finished.url)
-        return finished
 
-    def _failure(self, step: Step) -> str:
-        code = self._backend.started[-1].process.returncode
-        how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-        return (
-            f"The step {step.name!r} failed ({how}); its own message stands above. "
-            "Nothing after it ran."
-        )
-
-    def _variables(self, step: Step) -> dict[str, str]:
-        """Return the environment variables of a step."""
-        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        folder = str(self._scratch)
-        return {
-            **inherited,
-            **self._target.variables,
-            "WANDB_PROJECT": self._config.main.project_name,
-            "WANDB_RUN_GROUP": self._config.main.experiment_name,
-            "WANDB_JOB_TYPE": step.name,
-            "WANDB_NOTES": f"Step of the MLflow run {self._run_id}",
-            "WANDB_SILENT": "true",
-            "WANDB_DIR": folder,
-            "WANDB_DATA_DIR": folder,
-            "WANDB_ARTIFACT_DIR": folder,
-        }
+def _names(artifacts: tuple[Artifact, ...]) -> list[str]:
+    return [artifact.version.name for artifact in artifacts if artifact.version]
 
 
 def absolute_source(url: str) -> str:

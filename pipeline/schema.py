@@ -60,6 +60,9 @@ class Main:
     random_seed: int = MISSING
     env_manager: EnvManager = MISSING
     wandb: Wandb = MISSING
+    cache: bool = MISSING
+    force_steps: Any = MISSING
+    dry_run: bool = MISSING
 
 
 @dataclass

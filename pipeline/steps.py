@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from pipeline.registry import Registry
+    from pipeline.registry import Registry, Version
 
 
 @dataclass(eq=False)
@@ -21,12 +21,12 @@ class Artifact:
     Attributes:
         name: Its name in W&B; None for one that is not made, by the user's choice.
         maker: Step that makes it.
-        version: Its exact version, such as model_export:v3, once it was made or looked up.
+        version: Its exact version, once it was made or looked up.
     """
 
     name: str | None
     maker: str
-    version: str | None = None
+    version: "Version | None" = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,34 @@ class Made:
     name: str | None
 
 
-# A value that W&B knows, such as the data of the model in production.
-Deferred = Callable[["Registry"], str | None]
+@dataclass(frozen=True)
+class Source:
+    """Marks the parameter that names data outside of W&B.
+
+    Attributes:
+        url: An http(s) or file URL, or a path.
+        sha256: What its content must have, if the user has said so.
+    """
+
+    url: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Marks the parameter that names an alias which the step looks at, and may move.
+
+    Attributes:
+        name: The alias.
+        artifact: Artifact that has it.
+    """
+
+    name: str
+    artifact: Artifact
+
+
+# A version that W&B knows, such as the data of the model in production.
+Deferred = Callable[["Registry"], "Version | None"]
 
 
 @dataclass
@@ -59,7 +85,7 @@ class Step:
         """Artifacts that it takes."""
         return [value for value in self.parameters.values() if isinstance(value, Artifact)]
 
-    def look_up(self, ask: Callable[[Deferred], "Future[str | None]"]) -> None:
+    def look_up(self, ask: Callable[[Deferred], "Future[Version | None]"]) -> None:
         """Begin to ask for the values that W&B knows.
 
         Args:
@@ -77,11 +103,11 @@ class StepResult:
 
     Attributes:
         name: The step's name.
-        status: done or skipped.
-        seconds: Wall time with the making of its environment, 0 when skipped.
+        status: done, reused or skipped.
+        seconds: Wall time with the making of its environment, 0 unless it ran.
         versions: Versions of the artifacts that it made.
         summary: Summary of its W&B run, as plain values.
-        note: Why it was skipped, else empty.
+        note: Why it was skipped, or the run that it was reused from; else empty.
     """
 
     name: str
@@ -115,9 +141,11 @@ def _encode(name: str, value: Any, scratch: Path) -> str | None:
         case Enum():
             return str(value.value)
         case Artifact():
-            return value.version
-        case Made():
+            return value.version.name if value.version else None
+        case Made() | Alias():
             return value.name
+        case Source():
+            return value.url
         case list():
             return ",".join(map(str, value))
         case dict() if not any(map(dataclasses.is_dataclass, value.values())):
@@ -125,7 +153,8 @@ def _encode(name: str, value: Any, scratch: Path) -> str | None:
         case _ if isinstance(value, dict) or dataclasses.is_dataclass(value):
             return str(_write_yaml(scratch / f"{name}.yaml", value))
         case Future():
-            return _encode(name, value.result(), scratch)
+            found: Version | None = value.result()
+            return found.name if found else None
     return str(value)
 
 

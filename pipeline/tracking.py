@@ -10,7 +10,10 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENV, MLFLOW_RUN_NAME
 
 from pipeline.locks import locked
+from pipeline.registry import FinishedRun
 from pipeline.schema import EnvManager
+
+REUSED_FROM = "step.reused_from"
 
 
 def quiet() -> None:
@@ -59,6 +62,26 @@ def open_run(experiment_id: str, name: str, environment: Mapping[str, str], is_t
         return outer
     tags = {MLFLOW_RUN_NAME: name, **({MLFLOW_PARENT_RUN_ID: outer} if outer else {})}
     return str(client.create_run(experiment_id, tags=tags).info.run_id)
+
+
+def log_reused(experiment_id: str, parent: str, step: str, record: FinishedRun) -> None:
+    """Log a run for a step that was reused: it says from which run.
+
+    Args:
+        experiment_id: Experiment of the new run.
+        parent: The pipeline's run.
+        step: Name of the step.
+        record: The run whose artifacts it took over.
+    """
+    client = MlflowClient()
+    tags = {
+        MLFLOW_RUN_NAME: f"{step} (reused)",
+        MLFLOW_PARENT_RUN_ID: parent,
+        REUSED_FROM: record.run_id,
+        "wandb.run_url": record.url,
+    }
+    run = client.create_run(experiment_id, tags=tags)
+    client.set_terminated(run.info.run_id)
 
 
 def resolve_manager(wanted: EnvManager, environment: Mapping[str, str]) -> str:

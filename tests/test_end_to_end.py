@@ -186,7 +186,7 @@ def test_the_same_config_gives_the_same_versions_and_metrics(
     clone: Path, first_run: "subprocess.CompletedProcess[str]"
 ) -> None:
     before = metrics(clone)
-    result = main(clone)
+    result = main(clone, "main.cache=false")
 
     assert result.returncode == 0, result.stdout + result.stderr
     # The report tells of the comparison with the model in production, so it alone is new.
@@ -194,6 +194,90 @@ def test_the_same_config_gives_the_same_versions_and_metrics(
     assert [name for name in made(result.stdout) if not name.startswith("check_report")] == first
     assert metrics(clone) == before
     assert "stays tagged prod: model_export:v0 holds prod already" in result.stdout
+
+
+def test_what_has_not_changed_is_reused_and_told_as_that(
+    clone: Path, first_run: "subprocess.CompletedProcess[str]", api: wandb.Api
+) -> None:
+    main(clone)  # the first comparison with the data of a model in production
+    api.flush()
+    before, known = metrics(clone), {found.id for found in api.runs("local/songs")}
+
+    planned = main(clone, "main.dry_run=true")
+    result = main(clone)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    reused = dict(re.findall(r"\[\d/6\] (\w+) reused from (\w+)", result.stdout))
+    assert dict(re.findall(r"(\w+) would be reused from (\w+)", planned.stdout)) == reused
+    assert list(reused) == list(STEPS)
+    assert made(result.stdout)[-1] == made(first_run.stdout)[-1] == "model_export:v0"
+    assert metrics(clone) == before
+    api.flush()
+    assert {found.id for found in api.runs("local/songs")} == known
+    assert all("reused" in api.run(f"local/songs/{id_}").tags for id_ in reused.values())
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for step, origin in reused.items():
+        tag = f"tags.`step.reused_from` = '{origin}'"
+        (twin,) = client.search_runs(experiments, tag, max_results=1)
+        assert twin.info.run_name == f"{step} (reused)"
+        assert twin.data.tags["wandb.run_url"] == api.run(f"local/songs/{origin}").url
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize(
+    ("overrides", "steps", "why"),
+    [
+        (
+            ["random_forest_pipeline.random_forest.max_depth=3"],
+            ["train_random_forest", "evaluate"],
+            "train_random_forest would run: model_config.random_forest.max_depth 13 -> 3",
+        ),
+        (["main.force_steps=[evaluate]"], ["evaluate"], "main.force_steps names it"),
+        (["main.cache=false"], list(STEPS), "download would run\n"),
+        (
+            ["main.project_name=elsewhere"],
+            list(STEPS),
+            "download would run: what it made is not in this W&B project",
+        ),
+    ],
+    ids=str,
+)
+def test_a_dry_run_says_what_would_run_and_why_and_does_nothing(
+    overrides: list[str], steps: list[str], why: str, clone: Path
+) -> None:
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    before = {found.info.run_id for found in client.search_runs(experiments)}
+
+    result = main(clone, "main.dry_run=true", *overrides)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.findall(r"\] (\w+) would run", result.stdout) == steps
+    assert why in result.stdout
+    assert {found.info.run_id for found in client.search_runs(experiments)} == before
+
+
+@pytest.mark.usefixtures("first_run")
+def test_of_two_pipelines_that_want_the_same_at_once_one_makes_it(
+    clone: Path, api: wandb.Api
+) -> None:
+    both = [
+        start_main(clone, "twins", "main.project_name=twins", "main.execute_steps=download")
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sorted("reused from" in said for said, _ in outputs) == [False, True]
+    assert len(api.runs("local/twins")) == 1
+
+    api.artifact("twins/raw_data.parquet:v0").delete(delete_aliases=True)
+    again = main(clone, "main.project_name=twins", "main.execute_steps=download")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "what it made is not in this W&B project" in again.stdout
+    assert len(made(again.stdout)) == 1
 
 
 @pytest.mark.usefixtures("first_run")
@@ -276,6 +360,7 @@ def test_trials_of_a_sweep_each_train_their_own_model(
         "main.execute_steps=train_random_forest,evaluate",
         f"main.experiment_name=sweep-{launcher}",
         "evaluate.promote=never",
+        "main.cache=false",
         "random_forest_pipeline.random_forest.max_depth=2,3",
         "random_forest_pipeline.random_forest.n_estimators=5",
     )
@@ -328,8 +413,16 @@ BAD_INPUT: list[tuple[list[str], dict[str, str], str]] = [
     (["main.wandb=online"], {}, "wandb login"),
     (["main.env_manager=conda"], {}, "needs the program 'conda'"),
     (["main.env_manager=uv"], {"PATH": "/nowhere"}, "'uv', which is not on the PATH. To get it:"),
+    (
+        ["check_data.reference_artifact=clean:v7", "main.execute_steps=check_data"],
+        {},
+        "check_data.reference_artifact=clean:v7: there is no such artifact in the project",
+    ),
     (["dataset.url=/nowhere/table.csv"], {}, "/nowhere/table.csv can't be copied"),
     (["dataset.columns.genre.allowed=[trap, dnb]"], {}, "allowed [genre]"),
+    # A check that failed is done again: it is never reused.
+    (["dataset.columns.genre.allowed=[trap, dnb]", "main.force_steps=[]"], {}, "allowed [genre]"),
+    (["main.force_steps=evaluat"], {}, "main.force_steps: there is no step 'evaluat'. Did you"),
     (
         ["+dataset.columns.mood={type: float}", "main.execute_steps=check_data"],
         {},

@@ -7,6 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from pipeline.config import validate
+from pipeline.registry import Version
 from pipeline.report import Report, format_seconds, format_table
 from pipeline.runner import ROOT
 from pipeline.schema import Config, register_schema
@@ -38,12 +39,14 @@ def test_the_first_lines_say_where_and_what(
     report: Report, caplog: pytest.LogCaptureFixture
 ) -> None:
     report.begin(["train_random_forest", "evaluate"])
-    artifact = Artifact("train_data.parquet", "segregate", "train_data.parquet:v2")
-    report.start_step(Step("evaluate", {"a": artifact, "b": Made("x"), "c": 3}, ()))
+    version = Version("train_data.parquet:v2", "abc")
+    artifact = Artifact("train_data.parquet", "segregate", version)
+    step = Step("evaluate", {"a": artifact, "b": Made("x"), "c": 3}, ())
+    report.start_step(step, "c 2 -> 3")
 
     assert "W&B: https://wandb.example.com (WANDB_API_KEY is set)" in caplog.text
     assert "Project songs, experiment development: train_random_forest > evaluate" in caplog.text
-    assert "[2/2] evaluate takes train_data.parquet:v2" in caplog.text
+    assert "[2/2] evaluate takes train_data.parquet:v2 (c 2 -> 3)" in caplog.text
 
 
 def test_the_summary_has_rows_versions_scores_and_the_address(
@@ -108,10 +111,23 @@ def test_who_is_in_production_is_said_in_one_sentence(
 
 
 def test_a_skipped_step_says_why(report: Report, caplog: pytest.LogCaptureFixture) -> None:
+    report.begin(["evaluate"])
     report.add(StepResult("evaluate", "skipped", note="train_random_forest exported nothing"))
     report.end(None)
 
     assert "evaluate  skipped        train_random_forest exported nothing" in caplog.text
+
+
+def test_a_reused_step_shows_as_that_with_what_it_made(
+    report: Report, caplog: pytest.LogCaptureFixture
+) -> None:
+    report.begin(["download"])
+    rows = {"rows": 4000}
+    report.add(StepResult("download", "reused", 0, ["raw:v0"], rows, note="0123abcd"))
+    report.end(None)
+
+    assert "[1/1] download reused from 0123abcd: raw:v0" in caplog.text
+    assert "download  reused  4,000  raw:v0" in caplog.text
 
 
 @pytest.mark.parametrize(

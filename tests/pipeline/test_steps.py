@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.registry import Version
 from pipeline.schema import Features, Promote, Tfidf
-from pipeline.steps import Artifact, Made, Step, encode_parameters
+from pipeline.steps import Alias, Artifact, Made, Source, Step, encode_parameters
 
-RAW = Artifact("raw_data.parquet", "download", "raw_data.parquet:v3")
+RAW = Artifact("raw_data.parquet", "download", Version("raw_data.parquet:v3", "abc"))
 
 
-def answered(value: str | None) -> "Future[str | None]":
-    future: Future[str | None] = Future()
+def answered(value: Version | None) -> "Future[Version | None]":
+    future: Future[Version | None] = Future()
     future.set_result(value)
     return future
 
@@ -31,7 +32,9 @@ def answered(value: str | None) -> "Future[str | None]":
         ({"accuracy": 0.7, "f1_macro": 0.5}, "accuracy=0.7,f1_macro=0.5"),
         (RAW, "raw_data.parquet:v3"),
         (Made("clean.parquet"), "clean.parquet"),
-        (answered("found:v1"), "found:v1"),
+        (answered(Version("found:v1", "def")), "found:v1"),
+        (Source("https://example.com/a.csv", "00ff"), "https://example.com/a.csv"),
+        (Alias("prod", RAW), "prod"),
     ],
 )
 def test_a_value_becomes_a_text(value: Any, text: str, tmp_path: Path) -> None:
@@ -66,16 +69,18 @@ def test_a_step_s_inputs_are_the_artifacts_among_its_parameters() -> None:
 def test_a_value_that_wandb_knows_is_asked_for_once_and_the_others_stay() -> None:
     questions = []
 
-    def question(_: Any) -> str | None:
+    def question(_: Any) -> Version | None:
         raise AssertionError("asked here, not by `ask`")
 
-    def ask(asked: Any) -> "Future[str | None]":
+    def ask(asked: Any) -> "Future[Version | None]":
         questions.append(asked)
-        return answered("clean.parquet:v2")
+        return answered(clean)
+
+    clean = Version("clean.parquet:v2", "123")
 
     step = Step("check_data", {"alpha": 0.05, "reference": question, "sample": RAW}, ())
     step.look_up(ask)
     assert questions == [question]
-    assert step.parameters["reference"].result() == "clean.parquet:v2"
+    assert step.parameters["reference"].result() == clean
     assert step.parameters["alpha"] == 0.05
     assert step.parameters["sample"] is RAW

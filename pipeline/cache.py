@@ -1,0 +1,135 @@
+"""The step cache: a step that has run with the same facts before isn't run again.
+
+The record lives with MLflow's runs: a step that ended well has its fingerprint as a tag and its
+facts as a file. So whoever shares a tracking server shares the cache. A run that failed, was
+killed, or whose artifacts are gone from W&B is no hit.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from pipeline.environments import lock_folder
+from pipeline.facts import Fact, Facts, differences, fingerprint, gather, observe
+from pipeline.locks import locked
+from pipeline.registry import FinishedRun, Registry, Version
+from pipeline.steps import Alias, Step
+
+FINGERPRINT = "step.fingerprint"
+STEP = "step.name"
+_FILE = "facts.json"
+
+
+@dataclass(frozen=True)
+class StepCache:
+    """Finds and keeps records of steps.
+
+    Attributes:
+        client: MLflow's store.
+        ask: Puts a question to W&B.
+        root: Folder of the components.
+        environment: Names what steps run in beside their own conda.yml.
+        enabled: Whether a step may be reused; what ran is recorded in any case.
+        forced: Steps that run even if nothing has changed.
+    """
+
+    client: MlflowClient
+    ask: Callable[[Callable[[Registry], Any]], "Future[Any]"]
+    root: Path
+    environment: str
+    enabled: bool
+    forced: tuple[str, ...]
+
+    def gather(self, step: Step) -> Facts | None:
+        """Return what a step depends on; None if its source doesn't tell whether it changed."""
+        return gather(step, self.root / step.name, self.environment, self._holder)
+
+    @contextmanager
+    def turn(self, facts: Facts | None) -> Iterator[None]:
+        """Wait for pipelines that run a step with the same facts now, to reuse what they make."""
+        if not self.enabled or facts is None:
+            yield
+            return
+        with locked(lock_folder() / f"step-{fingerprint(facts)}"):
+            yield
+
+    def find(self, step: Step, facts: Facts | None) -> tuple[FinishedRun | None, str]:
+        """Return the run that a step needn't repeat.
+
+        Returns:
+            The run and an empty text; or None, and why the step must run (empty if it goes
+            without saying).
+        """
+        if not self.enabled:
+            return None, ""
+        if step.name in self.forced:
+            return None, "main.force_steps names it"
+        if facts is None:
+            return None, "its source doesn't tell whether it has changed"
+        outputs = [artifact.name for artifact in step.outputs if artifact.name]
+        for run in self._search(step.name, fingerprint(facts)):
+            run_id = run.info.run_id
+            question = partial(Registry.find_complete_run, run_id=run_id, outputs=outputs)
+            found: FinishedRun | None = self.ask(question).result()
+            if found:
+                return found, ""
+        return None, self._explain(step.name, facts)
+
+    def keep(self, step: Step, run_id: str, facts: Facts) -> None:
+        """Record that a step ended well.
+
+        Args:
+            step: The step.
+            run_id: Its MLflow run.
+            facts: Those that it started with.
+        """
+        left = facts | observe(step, self._holder)
+        self.client.log_dict(run_id, left, _FILE)
+        self.client.set_tag(run_id, STEP, step.name)
+        # Last, since it is what makes the run a hit.
+        self.client.set_tag(run_id, FINGERPRINT, fingerprint(left))
+
+    def _holder(self, alias: Alias) -> Version | None:
+        name = f"{alias.artifact.name}:{alias.name}"
+        version: Version | None = self.ask(partial(Registry.find_version, name=name)).result()
+        return version
+
+    def _explain(self, step: str, facts: Facts) -> str:
+        """Say what has changed since the step last ran."""
+        runs = self._search(step)
+        if not runs:
+            return "it has not run before"
+        try:
+            old = self._load(runs[0])
+        except MlflowException:
+            return "its last record can't be read"
+        return ", ".join(differences(old, facts)) or "what it made is not in this W&B project"
+
+    def _search(self, step: str, mark: str | None = None) -> list[Run]:
+        experiments = [found.experiment_id for found in self.client.search_experiments()]
+        wanted = {STEP: step} | ({FINGERPRINT: mark} if mark else {})
+        conditions = [f"tags.`{name}` = '{value}'" for name, value in wanted.items()]
+        return list(
+            self.client.search_runs(
+                experiments,
+                " and ".join([*conditions, "attributes.status = 'FINISHED'"]),
+                order_by=["attributes.start_time DESC"],
+                max_results=5,
+            )
+        )
+
+    def _load(self, run: Run) -> Facts:
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.client.download_artifacts(run.info.run_id, _FILE, folder)
+            facts = json.loads(Path(path).read_text())
+        return {name: Fact(*fact) for name, fact in facts.items()}

@@ -1,0 +1,111 @@
+"""Runs one component through `mlflow.run`, led to the right W&B by environment variables."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import ExecutionException
+
+from pipeline.backend import NAME, StepBackend, register
+from pipeline.errors import StepError
+from pipeline.schema import Main
+from pipeline.steps import Step, encode_parameters
+from pipeline.wandb_target import WandbTarget
+
+NOT_INHERITED = (
+    # Steps import a lot: without compiled files each import takes more than twice as long.
+    "PYTHONDONTWRITEBYTECODE",
+    # The helper process of this process's wandb; a step has one of its own, which ends with it.
+    "WANDB_SERVICE",
+)
+
+
+@dataclass
+class ComponentRunner:
+    """Runs components as steps of one pipeline run.
+
+    Attributes:
+        root: Folder of the components.
+        experiment_id: MLflow experiment of their runs.
+        manager: Who makes their environments.
+        scratch: Folder for files in passing.
+        variables: Environment variables that they get.
+        backend: Starts their processes.
+    """
+
+    root: Path
+    experiment_id: str
+    manager: str
+    scratch: Path
+    variables: dict[str, str]
+    backend: StepBackend = field(default_factory=StepBackend)
+
+    def __post_init__(self) -> None:
+        """Make `mlflow.run` use this runner's backend."""
+        register(self.backend)
+
+    def run(self, step: Step) -> str:
+        """Run a step and wait for it.
+
+        Returns:
+            Id of its MLflow run, and of its W&B run.
+
+        Raises:
+            StepError: It can't be started, or failed.
+        """
+        count = len(self.backend.started)
+        try:
+            mlflow.run(
+                str(self.root / step.name),
+                parameters=encode_parameters(step, self.scratch),
+                experiment_id=self.experiment_id,
+                run_name=step.name,
+                backend=NAME,
+                backend_config={
+                    "environment": self.variables | {"WANDB_JOB_TYPE": step.name},
+                },
+                env_manager=self.manager,
+                storage_dir=str(self.scratch),
+            )
+        except ExecutionException as error:
+            if len(self.backend.started) == count:
+                raise StepError(f"The step {step.name!r} can't be started: {error}") from error
+            raise StepError(self._failure(step)) from error
+        return self.backend.started[-1].run_id
+
+    def stop(self) -> None:
+        """Stop what still runs."""
+        for process in self.backend.started:
+            process.cancel()
+
+    def _failure(self, step: Step) -> str:
+        code = self.backend.started[-1].process.returncode
+        how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
+        return (
+            f"The step {step.name!r} failed ({how}); its own message stands above. "
+            "Nothing after it ran."
+        )
+
+
+def variables(target: WandbTarget, main: Main, scratch: Path, run_id: str) -> dict[str, str]:
+    """Return the environment variables of the steps: this process's own, and those for W&B.
+
+    Args:
+        target: The W&B that answers.
+        main: Names of the project and the experiment.
+        scratch: Folder for what wandb keeps in passing.
+        run_id: MLflow run of the pipeline.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return {
+        **inherited,
+        **target.variables,
+        "WANDB_PROJECT": main.project_name,
+        "WANDB_RUN_GROUP": main.experiment_name,
+        "WANDB_NOTES": f"Step of the MLflow run {run_id}",
+        "WANDB_SILENT": "true",
+        "WANDB_DIR": str(scratch),
+        "WANDB_DATA_DIR": str(scratch),
+        "WANDB_ARTIFACT_DIR": str(scratch),
+    }
