@@ -73,7 +73,10 @@ def test_an_agent_of_the_sdk_runs_a_grid(wandb: ModuleType, project: str) -> Non
     assert (best.summary["loss"], best.config["b"], best.sweep.id) == (1, {"c": 2}, sweep_id)
     (agent,) = sweep.agents()
     assert len(list(agent.runs(per_page=2))) == 3
-    assert [found.id for found in wandb.Api().project(project).sweeps()] == [sweep_id]
+    other = wandb.sweep({**config, "name": "other"}, project=project)
+    project_ = wandb.Api().project(project)
+    assert [found.id for found in project_.sweeps()] == [other, sweep_id]
+    assert [found.id for found in project_.sweeps(filters={"state": "PENDING"})] == [other]
 
 
 @pytest.mark.usefixtures("quick_agents")

@@ -6,7 +6,9 @@ from typing import Any
 from graphql import GraphQLResolveInfo
 
 from wandb_server import clock, ids
+from wandb_server.artifact.search import select_items
 from wandb_server.errors import ClientError, GoneError, NotFoundError
+from wandb_server.filters import Document
 from wandb_server.lines import parse_object
 from wandb_server.projects import Project, ensure_project, find_project, get_project
 from wandb_server.resolvers.context import Resolvers, context
@@ -51,9 +53,20 @@ def _list(
     info: GraphQLResolveInfo,
     first: int | None = None,
     after: str | None = None,
-    **_filters: object,
+    filters: str | None = None,
 ) -> dict[str, Any]:
-    sweeps = list_sweeps(context(info).connection, project.id)
+    connection = context(info).connection
+
+    def describe(sweep: Sweep) -> Document:
+        return {
+            **{name: getattr(sweep, name) for name in ("name", "description")},
+            "displayName": sweep.display_name,
+            "createdAt": sweep.created_at,
+            "method": parse_config(sweep.config).method,
+            "state": current_state(connection, sweep),
+        }
+
+    sweeps = select_items(list_sweeps(connection, project.id), describe, filters, None)
     return connect(sweeps, lambda sweep: sweep.id, first, after)
 
 
