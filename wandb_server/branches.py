@@ -37,6 +37,8 @@ def fork_history(connection: sqlite3.Connection, run: Run) -> None:
 def rewind_run(connection: sqlite3.Connection, run: Run, metric: str, value: float) -> Run:
     """Take a run back to a step: what it logged later is deleted, its summary is that of then.
 
+    Its console output and system metrics, which have no steps, begin anew, as they do at W&B.
+
     Args:
         connection: Inside a write transaction.
         run: The run.
@@ -49,7 +51,7 @@ def rewind_run(connection: sqlite3.Connection, run: Run, metric: str, value: flo
     if metric != "_step":
         raise ClientError(f"a run is rewound to a value of '_step', not of {metric!r}")
     connection.execute(
-        "DELETE FROM run_line WHERE run_id = ? AND stream = ? AND step > ?",
+        "DELETE FROM run_line WHERE run_id = ? AND (stream != ? OR step > ?)",
         (run.id, HISTORY, _step(value)),
     )
     _describe_history(connection, run.id, read_steps(connection, run.id, 0, None))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Core
+from wandb_server.filestream import apply_post
 
 
 @pytest.fixture
@@ -75,6 +76,20 @@ def test_only_whole_steps_can_be_gone_back_to(
 ) -> None:
     core.data('mutation { upsertBucket(input: {name: "r", modelName: "p"}) { inserted } }')
     assert message in core.error(REWIND, m=metric, v=value)
+
+
+def test_a_rewound_run_keeps_no_console_lines(core: Core) -> None:
+    core.data('mutation { upsertBucket(input: {name: "r", modelName: "p"}) { inserted } }')
+    with core.database.write() as connection:
+        lines = {"wandb-history.jsonl": ['{"_step": 0}', '{"_step": 1}'], "output.log": ["a", "b"]}
+        files = {name: {"offset": 0, "content": content} for name, content in lines.items()}
+        apply_post(connection, ("local", "p", "r"), {"files": files})
+    core.data(REWIND, m="_step", v=0.0)
+    core.data(REWIND, m="_step", v=0.0)  # a repeated request changes nothing
+    counts = core.data(
+        '{ project(name: "p") { run(name: "r") { historyLineCount logLineCount } } }'
+    )
+    assert counts["project"]["run"] == {"historyLineCount": 1, "logLineCount": 0}
 
 
 def test_a_run_without_history_is_rewound_to_nothing(core: Core) -> None:
