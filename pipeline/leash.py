@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 # Seconds that an interrupted step has to end its W&B run before it is killed.
-GRACE = 15
+GRACE = 30
 
 # The watcher is nobody's child: a step that waits for its children must not meet it.
 _SCRIPT = """

@@ -1,27 +1,44 @@
 """Signals that ask a pipeline to stop."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def stop_on_signals() -> None:
+def stop_on_signals(pass_on: Callable[[], bool]) -> Event:
     """Turn the first signal to stop into a KeyboardInterrupt, and ignore those after it.
 
     A Ctrl-C under `mlflow run` sends two: the terminal's SIGINT, and then MLflow's SIGTERM, which
     would cut short what marks the runs as failed.
+
+    Args:
+        pass_on: Tells those who do the work to stop; False if this process does it, and only then
+            is there a KeyboardInterrupt.
+
+    Returns:
+        What is set when a signal came.
     """
+    came = Event()
 
     def stop(*_: object) -> None:
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        ignore_signals()
+        came.set()
+        if not pass_on():
+            raise KeyboardInterrupt
 
     for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
+    return came
+
+
+def ignore_signals() -> None:
+    """Let nothing cut short what ends the runs."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

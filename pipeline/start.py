@@ -9,6 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.overrides import expand_arguments
 from pipeline.schema import register_schema
 from pipeline.signals import stop_on_signals
+from pipeline.trials import stop_workers
 
 
 def run_main(task: Callable[[], Any]) -> int:
@@ -22,14 +23,17 @@ def run_main(task: Callable[[], Any]) -> int:
         faults that it meets itself, Hydra ends the program with 1.
     """
     register_schema()
-    stop_on_signals()
+    stopped = stop_on_signals(stop_workers)
     try:
         sys.argv[1:] = expand_arguments(sys.argv[1:])
         task()
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201  # Hydra, which prints the others, isn't on yet
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
+        # Hydra turns what a sweep's trials raise into its own exit.
+        if not stopped.is_set():
+            raise
         print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
         return 130
     finally:

@@ -508,6 +508,39 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
 
 
 @pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("sender", ["terminal", "program"])
+def test_an_interrupted_sweep_in_worker_processes_ends_all_runs_as_failed(
+    sender: str, clone: Path, api: wandb.Api
+) -> None:
+    group = f"sweep interrupted by a {sender}"
+    depths = "random_forest_pipeline.random_forest.max_depth=2,3,4"
+    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    process = start_main(clone, group, *workers, *SLOW, depths, "-m")
+    deadline = time.monotonic() + 120
+    while len(list(api.runs("local/songs", {"group": group}))) < 2:
+        assert time.monotonic() < deadline
+        api.flush()
+        time.sleep(0.1)
+
+    if sender == "terminal":  # which signals all of a group
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "The sweep was stopped, and this trial with it." in errors
+    assert "Stopped" in errors
+    api.flush()
+    runs = list(api.runs("local/songs", {"group": group}))
+    assert [found.state for found in runs] == ["failed", "failed"]
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    for twin in [client.get_run(found.id) for found in runs]:
+        assert twin.info.status == "FAILED"
+        assert client.get_run(twin.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_killed_pipeline_takes_its_step_along_which_ends_its_run_as_failed(
     clone: Path, api: wandb.Api
 ) -> None:
