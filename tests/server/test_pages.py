@@ -107,7 +107,7 @@ def site(isolated_home: Path, module_server: Server) -> Server:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
