@@ -77,6 +77,7 @@ def run_pipeline(composed: DictConfig) -> float | None:
             thresholds=config.evaluate.thresholds,
             promote=config.evaluate.promote,
             production_alias=Alias(config.evaluate.production_alias, model),
+            previous_alias=config.evaluate.previous_alias,
         )
         return pipeline.run().validation_score
 

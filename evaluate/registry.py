@@ -30,7 +30,9 @@ class Challenger:
     metric: str
 
 
-def promote(run: wandb.Run, challenger: Challenger, rule: str, alias: str) -> Decision:
+def promote(
+    run: wandb.Run, challenger: Challenger, rule: str, alias: str, previous: str
+) -> Decision:
     """Decide whether the challenger gets the alias, and move it if so.
 
     The holder is read again just before the alias moves: if another pipeline has moved it
@@ -41,6 +43,7 @@ def promote(run: wandb.Run, challenger: Challenger, rule: str, alias: str) -> De
         challenger: The model at hand.
         rule: if_better, always or never.
         alias: The production alias.
+        previous: Alias that the version which loses the production alias gets, for the way back.
 
     Raises:
         PromotionError: The holder can't be compared, or the alias doesn't stay still.
@@ -54,6 +57,8 @@ def promote(run: wandb.Run, challenger: Challenger, rule: str, alias: str) -> De
             return decision
         if name_of(find_holder(challenger.artifact, alias)) == name_of(holder):
             move_alias(challenger.artifact, alias)
+            if holder is not None:
+                move_alias(holder, previous)
             return decision
         logger.info("%s has moved from %s meanwhile: comparing again", alias, name_of(holder))
     raise PromotionError(
@@ -147,7 +152,7 @@ def download_model(run: wandb.Run, artifact: wandb.Artifact) -> Pipeline:
 
 
 def move_alias(artifact: wandb.Artifact, alias: str) -> None:
-    """Give the alias to a version, and see that it has it.
+    """Give an alias to a version, and see that it has it.
 
     Raises:
         PromotionError: Another version has it afterwards.

@@ -65,7 +65,13 @@ def main(arguments: list[str]) -> None:
         log_results(run, getattr(model, "classes_", None), table[target], predicted, scores)
         check_thresholds(scores, thresholds)
         challenger = Challenger(artifact, model, scores[metrics[0]], table, target, metrics[0])
-        decision = promote(run, challenger, parameters.promote, parameters.production_alias)
+        decision = promote(
+            run,
+            challenger,
+            parameters.promote,
+            parameters.production_alias,
+            parameters.previous_alias,
+        )
         log_decision(run, decision, parameters.production_alias)
 
 
@@ -83,6 +89,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--thresholds", default="", help="lowest scores: accuracy=0.7,...")
     parser.add_argument("--promote", default="if_better", help="if_better, always or never")
     parser.add_argument("--production_alias", default="prod", help="alias of the one in use")
+    parser.add_argument("--previous_alias", default="previous", help="alias of the one before")
     parameters = parser.parse_args(arguments)
     if parameters.promote not in PROMOTE:
         raise SettingsError(
@@ -90,6 +97,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         )
     if not parameters.production_alias:
         raise SettingsError("production_alias is empty: name the alias, such as prod.")
+    if parameters.previous_alias in ("", parameters.production_alias):
+        raise SettingsError(
+            f"previous_alias={parameters.previous_alias!r}: name another alias than "
+            f"{parameters.production_alias}, such as previous."
+        )
     return parameters
 
 

@@ -1,10 +1,11 @@
-"""Tools around the pipeline: `python -m pipeline lock`."""
+"""Tools around the pipeline: `python -m pipeline lock`, `python -m pipeline rollback`."""
 
 import argparse
 import sys
 
 from pipeline.errors import PipelineError
 from pipeline.lock import lock
+from pipeline.rollback import rollback
 
 
 def main() -> int:
@@ -14,13 +15,20 @@ def main() -> int:
     tools.add_parser(
         "lock", help="pin what each conda.yml brings, in the constraints.txt beside it"
     )
-    parser.parse_args()
+    back = tools.add_parser(
+        "rollback", help="give the production alias back to the version that had it before"
+    )
+    back.add_argument("overrides", nargs="*", help="keys of config.yaml: main.project_name=songs")
+    options = parser.parse_args()
     try:
-        for path in lock():
-            print(path)  # noqa: T201  # the tool's answer
+        if options.tool == "lock":
+            said = [str(path) for path in lock()]
+        else:
+            said = rollback(options.overrides)
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    print(*said, sep="\n")  # noqa: T201  # the tool's answer
     return 0
 
 

@@ -120,6 +120,37 @@ class Registry:
             )
         return version
 
+    def swap_aliases(self, name: str, alias: str, other: str) -> tuple[Version, Version]:
+        """Swap two aliases of an artifact.
+
+        Args:
+            name: The artifact.
+            alias: The one that matters: it never is without a holder.
+            other: The other one.
+
+        Returns:
+            Who holds the first one now, and who the second.
+
+        Raises:
+            ArtifactError: One of them has no holder, or both have the same.
+        """
+        holders = {mark: self.find_version(f"{name}:{mark}") for mark in (alias, other)}
+        now, then = holders[alias], holders[other]
+        if now is None or then is None or now == then:
+            said = ", ".join(
+                f"{mark} is {version.name if version else 'nobody'}"
+                for mark, version in holders.items()
+            )
+            raise ArtifactError(
+                f"There is nothing to go back to: of {self._path}/{name}, {said}. A version that "
+                f"loses {alias} by a promotion gets {other}."
+            )
+        for mark, version in ((alias, then), (other, now)):
+            artifact = self._api.artifact(f"{self._path}/{version.name}")
+            artifact.aliases.append(mark)
+            artifact.save()
+        return then, now
+
     def find_ancestor(self, name: str, ancestor: str) -> Version | None:
         """Return the version of the artifact `ancestor` that `name` was made from.
 

@@ -187,6 +187,7 @@ class Evaluate:
     thresholds: Any = MISSING
     promote: Promote = MISSING
     production_alias: str = MISSING
+    previous_alias: str = MISSING
 
 
 @dataclass

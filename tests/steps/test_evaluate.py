@@ -109,6 +109,7 @@ def test_a_score_below_its_threshold_is_an_error_with_both_numbers(step):
     [
         ("promote", "maybe", "promote=maybe is unknown: use one of if_better, always, never"),
         ("production_alias", "", "production_alias is empty"),
+        ("previous_alias", "prod", "previous_alias='prod': name another alias than prod"),
     ],
 )
 def test_a_parameter_that_can_not_be_is_refused(step, name, value, message):
@@ -265,7 +266,8 @@ for before, meanwhile, given in json.loads(sys.argv[1]):
         error = ""
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
-    print(json.dumps([error, wandb.Api().artifact("m:prod").version]))
+    before = [a.version for a in wandb.Api().artifacts("model", "m") if "previous" in a.aliases]
+    print(json.dumps([error, wandb.Api().artifact("m:prod").version, before]))
 """
 # v0 knows too little, v1 is good, v2 as good, v3 doesn't load, v4 knows no trap.
 TURNS = {
@@ -333,7 +335,7 @@ def outcomes(run_python, logged, wandb_api):
     ],
 )
 def test_prod_goes_to_the_better_model_and_the_run_says_why(outcomes, turn, holder, reason):
-    (error, holds), run = outcomes[turn]
+    (error, holds, _), run = outcomes[turn]
     assert (error, holds) == ("", holder)
     assert reason in run.summary["promotion/reason"]
     challenger = "m:" + TURNS[turn][2]["model_artifact"].partition(":")[2]
@@ -355,11 +357,26 @@ def test_prod_goes_to_the_better_model_and_the_run_says_why(outcomes, turn, hold
     ],
 )
 def test_an_evaluation_that_fails_leaves_prod_where_it_is(outcomes, turn, holder, message):
-    (error, holds), run = outcomes[turn]
+    (error, holds, _), run = outcomes[turn]
     assert re.match(message, error)
     assert holds == holder
     assert run.state == "failed"
     assert run.summary["promotion/promoted"] is False
+
+
+@pytest.mark.parametrize(
+    ("turn", "previous"),
+    [
+        ("nobody holds prod", []),
+        ("better", ["v0"]),
+        ("tie", ["v0"]),
+        ("challenger broken", ["v0"]),
+        ("holder broken, always", ["v3"]),
+    ],
+)
+def test_who_lost_prod_is_marked_as_the_way_back(outcomes, turn, previous):
+    (*_, marked), _ = outcomes[turn]
+    assert marked == previous
 
 
 def test_a_run_holds_scores_images_tables_and_lineage(outcomes):
@@ -377,7 +394,7 @@ def test_a_run_holds_scores_images_tables_and_lineage(outcomes):
 
 
 def test_a_regression_is_scored_and_promoted_too(outcomes):
-    (error, _), run = outcomes["regression"]
+    (error, *_), run = outcomes["regression"]
     assert error == ""
     assert 0.2 < run.summary["test/r2"] < 1
     assert run.summary["promotion/promoted"] is True
