@@ -7,12 +7,13 @@ fields that clients may name. Fields are reached by dotted paths: `config.lr.val
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from wandb_server.errors import ClientError
+from wandb_server.patterns import Pattern
 
 Document = Mapping[str, Any]
 Predicate = Callable[[Document], bool]
@@ -166,8 +167,9 @@ def _parse_operator(name: str, operand: Any) -> Test:
         inner = _parse_test(operand)
         return lambda found: not inner(found)
     if name in {"$regex", "$contains"}:
-        pattern = _compile(str(operand) if name == "$regex" else re.escape(str(operand)))
-        return lambda found: _matches(found, pattern)
+        text = str(operand)
+        finds = Pattern(text).finds if name == "$regex" else partial(_contains, text)
+        return lambda found: _matches(found, finds)
     if name in {"$in", "$nin", "$all"} and not isinstance(operand, list):
         raise ClientError(f"filters: {name} wants a list")
     try:
@@ -178,18 +180,15 @@ def _parse_operator(name: str, operand: Any) -> Test:
     return lambda found: test(found, operand)
 
 
-def _matches(found: object, pattern: re.Pattern[str]) -> bool:
+def _contains(part: str, text: str) -> bool:
+    return part in text
+
+
+def _matches(found: object, finds: Callable[[str], bool]) -> bool:
     """Search a text, or as MongoDB does each item of a list."""
     if isinstance(found, list):
-        return any(_matches(item, pattern) for item in found)
-    return isinstance(found, str) and pattern.search(found) is not None
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ClientError(f"filters: $regex {pattern!r}: {error}") from error
+        return any(_matches(item, finds) for item in found)
+    return isinstance(found, str) and finds(found)
 
 
 def _equal(found: object, wanted: object) -> bool:
