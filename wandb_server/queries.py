@@ -21,7 +21,7 @@ from wandb_server.artifact.records import (
     ArtifactFile,
     Collection,
 )
-from wandb_server.database import fetch_count
+from wandb_server.database import fetch, fetch_count
 from wandb_server.lines import finite, parse_object
 from wandb_server.projects import Project, list_projects
 from wandb_server.run_files import RunFile, list_files
@@ -59,11 +59,22 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """What a run wanted somebody to know; severity is INFO, WARN or ERROR."""
+
+    title: str
+    text: str
+    severity: str
+    created_at: str
+
+
+@dataclass(frozen=True)
 class RunPage:
-    """A run with all that belongs to it."""
+    """A run with all that belongs to it; its alerts from the newest on."""
 
     row: RunRow
     run: Run
+    alerts: list[Alert]
     files: list[RunFile]
     inputs: list["VersionRow"]
     outputs: list["VersionRow"]
@@ -167,6 +178,13 @@ def run_page(connection: sqlite3.Connection, run: Run) -> RunPage:
     return RunPage(
         row=run_row(run),
         run=run,
+        alerts=fetch(
+            connection,
+            Alert,
+            "SELECT title, text, severity, created_at FROM alert WHERE run_id = ?"
+            " ORDER BY id DESC LIMIT 50",
+            run.id,
+        ),
         files=list_files(connection, run.id),
         inputs=[version_row(connection, item) for item in list_inputs(connection, run.id)],
         outputs=[version_row(connection, item) for item in list_outputs(connection, run.id)],

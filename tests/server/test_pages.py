@@ -38,6 +38,7 @@ with wandb.init(project="songs", job_type="train", group="trial " + hostile, nam
     run.log({"matrix": wandb.Image("pixel.png"), "errors":
              wandb.Table(columns=["column " + hostile], data=[["cell " + hostile]])})
     run.summary["said " + hostile] = "summary " + hostile
+    run.alert("alert " + hostile, "alarm " + hostile)
     print("console \x1b[31m" + hostile + "\x1b[0m")
     run.save("page*.html", policy="now")
     made = wandb.Artifact("model_export", "model " + hostile, description="about " + hostile,
@@ -209,7 +210,7 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
     [
         *("run ", "trial ", "note ", "tag ", "key ", "value ", "said ", "summary ", "console "),
         *("model ", "about ", "meta ", "data ", "alias ", "https://example.org/"),
-        *("metric ", "column ", "cell ", "sweep "),
+        *("metric ", "column ", "cell ", "sweep ", "alert ", "alarm "),
     ],
 )
 def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> None:

@@ -45,7 +45,7 @@ _CHARTS = 12
 _BARS = 30
 _AXES = 6
 _COLUMNS = 20  # runs side by side in the table of settings
-_LINES_READ = 20_000  # of all drawn runs together
+_LINES_READ = 10_000  # of all drawn runs together
 
 
 def compare(visit: Visit) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def run(visit: Visit) -> dict[str, Any]:
         "row": page.row,
         "ran": run_duration(page.row),
         "is_live": page.row.state in {"running", "pending"},
+        "alerts": page.alerts,
         "about": _about(visit.blobs, found, page.files),
         "summary": page.row.summary,
         **_charts(visit, found),

@@ -3,15 +3,17 @@
 "use strict";
 
 const REFRESH_MS = 3000;
+const PAUSE = 10; // a page that takes long is asked for rarely: a tenth of the time at most
 
 // A running run: fetch the page again and put in the parts that changed.
 async function follow() {
+  const started = performance.now();
   if (!document.hidden) {
     const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!reply.ok) return; // signed out, or the run was deleted: what is shown stays
     replaceParts(new DOMParser().parseFromString(await reply.text(), "text/html"));
   }
-  schedule();
+  schedule(PAUSE * (performance.now() - started));
 }
 
 function replaceParts(fresh) {
@@ -27,10 +29,11 @@ function replaceParts(fresh) {
   }
 }
 
-function schedule() {
+function schedule(pause = 0) {
   const head = document.getElementById("live-head");
   if (head && head.dataset.live === "yes") {
-    setTimeout(() => follow().catch(schedule), REFRESH_MS); // the server may be back later
+    const wait = Math.max(REFRESH_MS, pause);
+    setTimeout(() => follow().catch(() => schedule()), wait); // the server may be back later
   }
 }
 
