@@ -123,7 +123,7 @@ def raise_failures(results: list[Result], parameters: argparse.Namespace) -> Non
             f"{len(failed)} of {len(results)} checks of {parameters.sample_artifact} failed "
             "(row 0 is the first row):\n"
             + "\n".join(failed)
-            + f"\nMend the data, or the rules in {parameters.dataset}."
+            + "\nMend the data, or the rules of its columns in the data set's YAML."
         )
 
 

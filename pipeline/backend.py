@@ -32,7 +32,6 @@ from mlflow.projects.utils import (
 from pipeline import leash
 from pipeline.environments import activation
 from pipeline.signals import STOP_SIGNALS, holding_interrupts
-from pipeline.trials import refuse_if_stopped
 from pipeline.wandb_target import storage_fault
 
 logger = logging.getLogger(__name__)
@@ -173,13 +172,9 @@ class StepBackend(AbstractBackend):
 
 
 def register(backend: StepBackend) -> None:
-    """Make `mlflow.run(..., backend="step")` use this backend, unless its sweep was stopped.
+    """Make `mlflow.run(..., backend="step")` use this backend.
 
     MLflow makes a backend by calling what is registered; plugins register the same way, but by
     the metadata of an installed package, which a project folder doesn't have.
-
-    Raises:
-        StoppedError: This is a worker of a sweep that was asked to stop.
     """
-    refuse_if_stopped()
     loader.MLFLOW_BACKENDS[NAME] = lambda: backend  # type: ignore[assignment, return-value]

@@ -29,6 +29,7 @@ from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.report import Report
 from pipeline.schema import Config
 from pipeline.steps import Artifact, Deferred, Made, Step, StepResult
+from pipeline.trials import refuse_if_stopped
 from pipeline.wandb_target import choose
 
 Answer = TypeVar("Answer")
@@ -58,6 +59,7 @@ class Pipeline:
         return self
 
     def _open(self, resources: ExitStack) -> None:
+        refuse_if_stopped()
         main = self._config.main
         self._target = choose(main.wandb, os.environ)
         # This process asks W&B as well; it is told where by arguments, so that the next trial
