@@ -73,8 +73,11 @@ def copy_suite(checkout: Path, folder: Path) -> Path:
     folder.mkdir()
     for name in _USED:
         source = checkout / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
+        if source.is_dir():
+            compiled = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=compiled)
+        else:
+            shutil.copy(source, folder / name)
     for left_over in (folder / "tools").glob("local_wandb_server.state*"):
         left_over.unlink()
     return folder
