@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import ExecutionException
 
+from pipeline.agent_run import TRIAL_VARIABLES
 from pipeline.backend import NAME, StepBackend, register
 from pipeline.errors import StepError
 from pipeline.schema import Main
@@ -18,6 +19,8 @@ NOT_INHERITED = (
     "PYTHONDONTWRITEBYTECODE",
     # The helper process of this process's wandb; a step has one of its own, which ends with it.
     "WANDB_SERVICE",
+    # A sweep's trial is the run of the whole pipeline: the runs of its steps are no trials.
+    *TRIAL_VARIABLES,
 )
 
 

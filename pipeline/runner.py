@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.projects.utils import load_project
 
 from pipeline import tracking
+from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
 from pipeline.component import ComponentRunner, variables
 from pipeline.config import parse_forced, parse_steps
@@ -93,6 +94,7 @@ class Pipeline:
         if not main.dry_run:
             self._run_id = tracking.open_run(experiment, main.experiment_name, os.environ, is_trial)
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
+            self._trial = resources.enter_context(open_trial(main.experiment_name, os.environ))
             given = variables(self._target, main, scratch, self._run_id)
             self._components = ComponentRunner(ROOT, experiment, self._manager, scratch, given)
             resources.push(self._stop_after_a_failure)
@@ -181,6 +183,8 @@ class Pipeline:
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
         mlflow.log_metrics(self._report.metrics())
+        if self._trial:
+            self._trial.log(self._report.metrics())
         self._report.end(self._page)
         return self._report
 

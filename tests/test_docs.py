@@ -10,6 +10,8 @@ import yaml
 
 from pipeline.config import STEPS
 from pipeline.overrides import expand_arguments
+from wandb_server.sweeps.choose import chance, draw
+from wandb_server.sweeps.config import find_violations, parse_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -61,6 +63,18 @@ def test_parameters_in_the_docs_are_all_that_a_component_needs_and_has(page: Pat
         required = {name for name, about in parameters.items() if "default" not in about}
 
         assert required <= given <= set(parameters), f"{page.name}: {' '.join(words)}"
+
+
+def test_sweep_yaml_is_one_that_the_server_takes_and_the_config_has_the_keys_of() -> None:
+    text = (ROOT / "sweep.yaml").read_text()
+    sweep = parse_config(text)
+    source = chance("any", 0)
+    # As the agent writes them on the command line of main.py.
+    arguments = [f"{key}={value}" for key, value in draw(sweep.parameters, source).items()]
+
+    assert find_violations(text) == []
+    assert "${args_no_hyphens}" in yaml.safe_load(text)["command"]
+    assert len(expand_arguments(arguments)) == len(arguments)
 
 
 def test_every_component_s_readme_shows_how_to_run_it_alone() -> None:

@@ -281,6 +281,30 @@ def test_of_two_pipelines_that_want_the_same_at_once_one_makes_it(
 
 
 @pytest.mark.usefixtures("first_run")
+def test_an_agent_of_w_and_b_runs_a_trial_of_sweep_yaml(
+    clone: Path, server: Server, api: wandb.Api
+) -> None:
+    variables = server.environment() | {
+        # The agent's command asks for a program named python.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
+    made_sweep = run(["wandb", "sweep", "sweep.yaml"], clone, **variables)
+    path = made_sweep.stderr.rpartition("wandb agent ")[2].split()[0]
+
+    agent = run(["wandb", "agent", "--count", "1", path], clone, **variables)
+
+    assert agent.returncode == 0, agent.stdout + agent.stderr
+    sweep = api.sweep(path)
+    (trial,) = sweep.runs
+    assert (trial.state, trial.job_type, trial.group) == ("finished", "pipeline", "sweep")
+    assert sweep.best_run().id == trial.id
+    (step,) = api.runs("local/songs", {"group": "sweep", "jobType": "train_random_forest"})
+    depth = trial.config["random_forest_pipeline.random_forest.max_depth"]
+    assert step.config["random_forest"]["max_depth"] == depth
+    assert step.summary["val/roc_auc_ovo"] == trial.summary["val/roc_auc_ovo"]
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_run_needs_no_network_once_its_environments_exist(clone: Path) -> None:
     probe = run([*NO_NETWORK, "ip link set lo up"], clone)
     if probe.returncode:
