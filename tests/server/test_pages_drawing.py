@@ -11,11 +11,13 @@ from benchmarks.filling import Size, fill
 from wandb_server.artifact.lookups import find_membership
 from wandb_server.database import Database
 from wandb_server.lines import HISTORY
+from wandb_server.pages.addresses import with_query
 from wandb_server.pages.importance import rank_influences
 from wandb_server.pages.layout import NODE_HEIGHT, NODE_WIDTH, arrange
 from wandb_server.pages.lineage_graph import read_lineage
 from wandb_server.pages.parallel import RunValues, draw_parallel
 from wandb_server.pages.plots import Series, draw_bars, draw_lines
+from wandb_server.pages.rendering import Renderer
 from wandb_server.pages.scales import fit
 from wandb_server.pages.series import defined_axes, numeric_keys, read_metrics, thin_extremes
 from wandb_server.pages.terminal import read_spans
@@ -183,6 +185,12 @@ def test_console_lines_keep_colours_and_nothing_else_of_a_terminal(
     line: str, spans: list[tuple[str, str]]
 ) -> None:
     assert read_spans(line) == spans
+
+
+def test_half_a_character_is_shown_as_a_question_mark() -> None:
+    page = Renderer().page("missing.html", heading="half \ud800", reason="")
+    assert b"<h1>half ?</h1>" in page.body
+    assert with_query("/x", [("column", "config.\ud800")]) == "/x?column=config.%3F"
 
 
 def test_a_line_of_endless_colours_is_shown_in_bounded_pieces() -> None:

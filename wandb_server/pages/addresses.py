@@ -35,7 +35,7 @@ def file(page: str, name: str) -> str:
 
 def with_query(path: str, pairs: list[tuple[str, str]]) -> str:
     """Add what stands behind the question mark; without pairs, nothing."""
-    return f"{path}?{urlencode(pairs)}" if pairs else path
+    return f"{path}?{urlencode(pairs, errors='replace')}" if pairs else path
 
 
 def _path(*parts: str) -> str:

@@ -60,7 +60,10 @@ def read_expression(text: str) -> Filter:
     if len(text) > _LONGEST:
         raise ClientError(f"the filter has {len(text)} characters; {_LONGEST} are allowed")
     tokens = list(_split(text))
-    return _Reader(tokens).read() if tokens else {}
+    try:
+        return _Reader(tokens).read() if tokens else {}
+    except RecursionError as error:
+        raise ClientError(f"the filter has too many brackets or nots: {_HELP}") from error
 
 
 def field_path(name: str) -> str:

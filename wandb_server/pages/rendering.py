@@ -40,6 +40,11 @@ _FILTERS = {
 }
 
 
+def _encode(text: str) -> bytes:
+    """Encode what may hold halves of characters: JSON can spell them, UTF-8 can't."""
+    return text.encode("utf-8", errors="replace")
+
+
 class Renderer:
     """Renders pages and serves their style sheets, their script and their icon."""
 
@@ -72,7 +77,7 @@ class Renderer:
             A response that lets only the pages' own script run.
         """
         text = self._templates.get_template(template).render(variables)
-        return HTMLResponse(text, status, _HEADERS)
+        return HTMLResponse(_encode(text), status, _HEADERS)
 
     def download(self, name: str, text: str) -> Response:
         """Give a table that was made for this request as a CSV file."""
@@ -81,7 +86,7 @@ class Renderer:
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "private, no-cache",
         }
-        return Response(text, media_type="text/csv", headers=headers)
+        return Response(_encode(text), media_type="text/csv", headers=headers)
 
     def static(self, name: str) -> Response:
         """Give a style sheet, the script or the icon; 404 for any other name."""

@@ -55,11 +55,13 @@ def read_metrics(
         Each wanted metric; rows without its key or its axis are left out.
     """
     found = {key: Metric() for key in axes}
+    wanted = set(axes.values())
     for line in read_spread(connection, run_id, stream, most_lines):
         row = parse_object(line.content)
         row.setdefault(STEP, line.number)
+        places = {axis: read_key(row, axis) for axis in wanted}
         for key, axis in axes.items():
-            x, y = read_key(row, axis), read_key(row, key)
+            x, y = places[axis], read_key(row, key)
             if x is not None and y is not None:
                 _add(found[key], x, y)
     for metric in found.values():
@@ -68,14 +70,14 @@ def read_metrics(
 
 
 def _add(metric: Metric, x: Any, y: Any) -> None:
-    if _is_finite(x) and _is_finite(y):
+    try:
+        is_point = math.isfinite(x) and math.isfinite(y)
+    except (TypeError, OverflowError):  # a text such as "NaN", or an integer beyond floats
+        is_point = False
+    if is_point:
         metric.points.append((float(x), float(y)))
     else:
         metric.skipped += 1
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def thin_extremes(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
