@@ -80,9 +80,10 @@ def _row(part: str, found: Sequence[Result]) -> str:
     outcomes = Counter(item.outcome for item in found)
     excused = sum(item.excuse is not None for item in found)
     failed = outcomes["failed"] - excused
-    share = outcomes["passed"] / max(1, outcomes["passed"] + failed)
+    possible = outcomes["passed"] + failed
+    share = f"{outcomes['passed'] / possible:.1%}" if possible else "none can"
     cells = (part, len(found), outcomes["passed"], outcomes["skipped"], excused, failed)
-    return f"| {' | '.join(map(str, cells))} | {share:.1%} |"
+    return f"| {' | '.join(map(str, cells))} | {share} |"
 
 
 def failures(results: Mapping[str, Sequence[Result]]) -> list[str]:
