@@ -116,10 +116,9 @@ def _update_state(
     scope = context(info)
     run = get_run(scope.connection, ids.decode("Run", input["id"]))
     state = input["state"]
-    if run.current_state() not in _TRANSITIONS.get(state, set()):
-        raise ClientError(
-            f"invalid state transition: a run that is {run.current_state()} can't be set to {state!r}"
-        )
+    now = run.current_state()
+    if now not in _TRANSITIONS.get(state, set()):
+        raise ClientError(f"invalid state transition: a run that is {now} can't become {state!r}")
     update_run(scope.connection, run.id, {"state": state})
     return _SUCCESS
 
