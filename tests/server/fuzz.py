@@ -67,6 +67,9 @@ NAMES = [
 ]
 AUTHORIZATION = "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()
 _ALL_KINDS = ["Run", "Project", "Artifact", "ArtifactCollection", "Sweep", "Agent"]
+_PAGE_KEYS = ["metric", "x", "axis", "search", "column", "add", "sort", "group", "page", "filter"]
+_PAGE_KEYS += ["q", "from", "run"]
+_EXPRESSIONS = ["config.a", "-summary.a", "_step", "name", "state = failed and (", 'a ~ "("', "all"]
 # What ids and texts of these names usually are.
 _KINDS = {
     "artifactID": ["Artifact"],
@@ -141,8 +144,8 @@ class Fuzzer:
     def make(self) -> Made:
         # Where everything is wrong, only the first mistake is ever found.
         self._wildness = self._random.choice([0.0, 0.0, 0.03, 0.03, 0.4])
-        kinds = [self._graphql, self._post, self._upload, self._download]
-        return self._random.choices(kinds, [70, 15, 10, 5])[0]()
+        kinds = [self._graphql, self._post, self._upload, self._download, self._page]
+        return self._random.choices(kinds, [70, 14, 9, 4, 3])[0]()
 
     def noise(self) -> bytes:
         """Bytes for a socket: a request with something wrong in it."""
@@ -308,6 +311,20 @@ class Fuzzer:
         method = self._random.choice(["GET", "GET", "HEAD", "OPTIONS", "POST"])
         target = [self._signed("GET", path), _quoted(other), _quoted("/" + name)]
         return Made(method, self._random.choice(target), headers=headers)
+
+    def _page(self) -> Made:
+        places = ["", "/runs/r", "/runs.csv", "/compare", "/artifacts", "/sweeps", "/search"]
+        places += [
+            f"/artifacts/dataset/t{self.rows}/v0{end}" for end in ("", "/changes", "/files/x")
+        ]
+        start = f"/{self._name() if self._is_wild() else 'local'}/p"
+        path = _quoted(start + self._random.choice(places))
+        values = [*_EXPRESSIONS, self._name(), str(self._random.choice(_NUMBERS))]
+        query = "&".join(
+            f"{self._random.choice(_PAGE_KEYS)}={_quoted(self._random.choice(values))}"
+            for _ in range(self._random.randrange(4))
+        )
+        return Made("GET", f"{path}?{query}", headers={"Accept": "text/html"})
 
     def _signed(self, method: str, path: str) -> str:
         quoted = _quoted(path)

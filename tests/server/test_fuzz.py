@@ -19,6 +19,7 @@ from tests.server.conftest import KEY, LiveServer
 from tests.server.fuzz import AUTHORIZATION, Fuzzer, Made
 from wandb_server.app import create_app
 from wandb_server.graphql_endpoint import GraphQLEndpoint, Query
+from wandb_server.pages.routes import add_pages
 from wandb_server.urls import Urls
 
 UPSERT = """mutation ($name: String) {
@@ -90,14 +91,15 @@ def _resident_kilobytes(process: int | str = "self") -> int:
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
-async def _fuzz(app: Starlette, count: int) -> tuple[Counter[int], list[int]]:
+async def _fuzz(core: Starlette, count: int) -> tuple[Counter[int], list[int]]:
     """Send requests; returns the answers' statuses and the memory after each tenth of them."""
+    app = add_pages(core)
     fuzzer = Fuzzer(seed=20261121)
     statuses: Counter[int] = Counter()
     memory = []
     for number in range(count):
         if number % 50 == 0:
-            _replenish(app, fuzzer)
+            _replenish(core, fuzzer)
         made = fuzzer.make()
         answer = await ask(app, made)
         _check(made, answer)

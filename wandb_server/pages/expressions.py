@@ -67,10 +67,18 @@ def read_expression(text: str) -> Filter:
 
 
 def field_path(name: str) -> str:
-    """Give the path in a run's document of a name such as `state`, `config.x` or `summary.x`."""
+    """Give the path in a run's document of a name such as `state`, `config.x` or `summary.x`.
+
+    Raises:
+        ClientError: There is no such field.
+    """
     if name.startswith("summary."):
         return "summary_metrics." + name.removeprefix("summary.")
-    return name if name.startswith("config.") else FIELDS[name]
+    if name.startswith("config."):
+        return name
+    if name not in FIELDS:
+        raise ClientError(f"{name[:40]!r} is no field of a run: {', '.join(FIELDS)}")
+    return FIELDS[name]
 
 
 def quote(text: str) -> str:
