@@ -114,18 +114,22 @@ def read_last_lines(
     return lines[::-1]
 
 
-def read_spread(connection: sqlite3.Connection, run_id: int, stream: str, most: int) -> list[Line]:
-    """Read the lines of a stream in order; of more than `most` only every second, third, ..."""
+def read_spread(
+    connection: sqlite3.Connection, run_id: int, stream: str, most: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """Read a stream of JSON objects; of more than `most` only every second, third, ...
+
+    Returns:
+        Number and object of each line, in order.
+    """
     stride = -(-count_lines(connection, run_id, stream) // max(most, 1)) or 1
-    return fetch(
-        connection,
-        Line,
+    rows = connection.execute(
         "SELECT number, content FROM run_line WHERE run_id = ? AND stream = ? AND number % ? = 0"
         " ORDER BY number, writer",
-        run_id,
-        stream,
-        stride,
-    )
+        (run_id, stream, stride),
+    ).fetchall()
+    objects = _parse_objects([content for _, content in rows])
+    return [(number, item) for (number, _), item in zip(rows, objects, strict=True)]
 
 
 def read_steps(
@@ -164,6 +168,17 @@ def parse_object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _parse_objects(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Read many lines as `parse_object` does, in one go if all are well: twice as fast."""
+    try:
+        values = json.loads(f"[{','.join(texts)}]")
+    except ValueError:
+        values = []
+    if len(values) == len(texts) and all(isinstance(value, dict) for value in values):
+        return list(values)
+    return [parse_object(text) for text in texts]
 
 
 def finite(value: Any) -> Any:

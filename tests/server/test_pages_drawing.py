@@ -10,7 +10,7 @@ import pytest
 from benchmarks.filling import Size, fill
 from wandb_server.artifact.lookups import find_membership
 from wandb_server.database import Database
-from wandb_server.lines import HISTORY
+from wandb_server.lines import HISTORY, store_lines
 from wandb_server.pages.addresses import with_query
 from wandb_server.pages.importance import rank_influences
 from wandb_server.pages.layout import NODE_HEIGHT, NODE_WIDTH, arrange
@@ -21,7 +21,7 @@ from wandb_server.pages.rendering import Renderer
 from wandb_server.pages.scales import fit
 from wandb_server.pages.series import defined_axes, numeric_keys, read_metrics, thin_extremes
 from wandb_server.pages.terminal import read_spans
-from wandb_server.runs import find_run
+from wandb_server.runs import create_run, find_run
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,18 @@ def test_history_is_read_over_any_axis_and_thinned_by_lines(many: Database) -> N
     assert whole["nothing"].points == []
     assert len(thin["val/loss"].points) == 100
     assert defined_axes(run, ["val/loss"]) == {"val/loss": "_step"}
+
+
+def test_broken_lines_of_a_history_are_passed_over(many: Database) -> None:
+    lines = ['{"loss": 3, "_step": 0}', "{", "[1]", '{"loss": NaN}', '{"a": {"b": 7}, "_step": 9}']
+    with many.write() as connection:
+        run = create_run(connection, 1, "broken", "finished")
+        store_lines(connection, run.id, HISTORY, 0, lines)
+    with many.read() as connection:
+        axes = {"loss": "_step", "a.b": "_step"}
+        found = read_metrics(connection, run.id, HISTORY, axes)
+    assert (found["loss"].points, found["loss"].skipped) == ([(0.0, 3.0)], 1)
+    assert found["a.b"].points == [(9.0, 7.0)]
 
 
 @pytest.mark.parametrize(

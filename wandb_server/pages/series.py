@@ -56,9 +56,8 @@ def read_metrics(
     """
     found = {key: Metric() for key in axes}
     wanted = set(axes.values())
-    for line in read_spread(connection, run_id, stream, most_lines):
-        row = parse_object(line.content)
-        row.setdefault(STEP, line.number)
+    for number, row in read_spread(connection, run_id, stream, most_lines):
+        row.setdefault(STEP, number)
         places = {axis: read_key(row, axis) for axis in wanted}
         for key, axis in axes.items():
             x, y = places[axis], read_key(row, key)
