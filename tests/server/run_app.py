@@ -58,9 +58,7 @@ def main() -> None:
     parser.add_argument(
         "--largest-file", type=int, help="bytes; writes beyond fail, as on a full disk"
     )
-    parser.add_argument(
-        "--lossy", action="store_true", help="lose each first answer"
-    )
+    parser.add_argument("--lossy", action="store_true", help="lose each first answer")
     options = parser.parse_args()
     app: ASGIApp = create_app(options.folder, options.key)
     listener = socket.create_server(("127.0.0.1", options.port))
