@@ -5,3 +5,5 @@ import os
 # MLflow reads this when it is imported, so no later place would do. Whoever wants its telemetry
 # sets the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# Records of steps are small: a progress bar for each would only clutter the output.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

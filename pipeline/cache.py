@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pipeline.environments import lock_folder
@@ -95,9 +95,9 @@ class StepCache:
         """
         left = facts | observe(step, self._holder)
         self.client.log_dict(run_id, left, _FILE)
-        self.client.set_tag(run_id, STEP, step.name)
-        # Last, since it is what makes the run a hit.
-        self.client.set_tag(run_id, FINGERPRINT, fingerprint(left))
+        # Last, since they are what makes the run a hit.
+        tags = [RunTag(STEP, step.name), RunTag(FINGERPRINT, fingerprint(left))]
+        self.client.log_batch(run_id, tags=tags)
 
     def _holder(self, alias: Alias) -> Version | None:
         name = f"{alias.artifact.name}:{alias.name}"

@@ -255,6 +255,7 @@ def test_a_dry_run_says_what_would_run_and_why_and_does_nothing(
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.findall(r"\] (\w+) would run", result.stdout) == steps
     assert why in result.stdout
+    assert result.stderr == ""
     assert {found.info.run_id for found in client.search_runs(experiments)} == before
 
 
@@ -402,6 +403,26 @@ def test_trials_of_a_sweep_each_train_their_own_model(
     assert len(models) == 2
     assert evaluated == {f"model_export:{version}" for version in models.values()}
     assert api.artifact("songs/model_export:prod").version == "v0"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_optuna_chooses_trials_by_the_validation_score(clone: Path) -> None:
+    result = main(
+        clone,
+        "-m",
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=2",
+        "main.execute_steps=train_random_forest",
+        "random_forest_pipeline.random_forest.n_estimators=5",
+        "random_forest_pipeline.random_forest.max_depth=int(interval(2,9))",
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    scores = re.findall(r"val/roc_auc_ovo: (0\.\d{4})", result.stderr + result.stdout)
+    trials = re.findall(r"Trial \d: (0\.\d{4})", result.stdout)
+    assert len(trials) == 2
+    assert [float(score) for score in scores] == pytest.approx(list(map(float, trials)), abs=2e-4)
+    assert "2 trials, 0 failed; the best first:" in result.stdout
 
 
 @pytest.mark.usefixtures("first_run")

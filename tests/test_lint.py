@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {
     "ruff check": (".", ["ruff", "check", "."]),
     "ruff format": (".", ["ruff", "format", "--check", "."]),
-    "mypy": (".", ["mypy", "main.py", "pipeline", "wandb_server"]),
+    "mypy": (".", ["mypy", "main.py", "pipeline", "wandb_server", "hydra_plugins"]),
     # Each component is a program of its own, which imports the modules beside it.
     **{f"mypy {step}": (step, ["mypy", "--config-file=../pyproject.toml", "."]) for step in STEPS},
 }

@@ -1,0 +1,249 @@
+"""`hydra/sweeper=optuna`: Optuna's TPE chooses the trials, each from the scores of those before.
+
+Hydra finds its plugins in packages named `hydra_plugins`. The published one, hydra-optuna-sweeper
+1.3.0, holds Optuna at 2.10; this one is for Optuna 5. Nothing heavy is imported here: Hydra reads
+its plugins at each start.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+
+DIRECTIONS = ("maximize", "minimize")
+RESULTS = "optimization_results.yaml"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class OptunaConfig:
+    """Settings of the sweeper.
+
+    Attributes:
+        n_trials: Trials in all.
+        direction: maximize or minimize what the program returns.
+        seed: Of the sampler. The same seed chooses the same trials again, as long as one runs
+            at a time.
+    """
+
+    _target_: str = "hydra_plugins.optuna_sweeper.OptunaSweeper"
+    n_trials: int = 20
+    direction: str = "maximize"
+    seed: int = 42
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="optuna", node=OptunaConfig, provider="optuna_sweeper"
+)
+
+
+class OptunaSweeper(Sweeper):
+    """Runs trials in batches as large as the launcher's number of workers."""
+
+    def __init__(self, n_trials: int, direction: str, seed: int) -> None:
+        """Take the settings of OptunaConfig.
+
+        Raises:
+            HydraException: One has a value that it can't have.
+        """
+        if direction not in DIRECTIONS:
+            raise HydraException(
+                f"hydra.sweeper.direction={direction}: choose one of {', '.join(DIRECTIONS)}."
+            )
+        if n_trials < 1:
+            raise HydraException(f"hydra.sweeper.n_trials={n_trials}: give a number of at least 1.")
+        self._n_trials, self._direction, self._seed = n_trials, direction, seed
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher that the config names."""
+        self._context, self._config = hydra_context, config
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> dict[str, Any]:
+        """Run the trials and tell about them.
+
+        Args:
+            arguments: Overrides; choices, ranges and intervals among them span the space.
+
+        Returns:
+            The best trial's overrides and score, as they are written to the results file.
+
+        Raises:
+            HydraException: Nothing varies, or no trial has a score.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        parser = OverridesParser.create(config_loader=self._context.config_loader)
+        fixed, space = split(parser.parse_overrides(arguments))
+        folder = Path(self._config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self._config, folder / "multirun.yaml")
+        sampler = optuna.samplers.TPESampler(seed=self._seed, n_startup_trials=5)
+        direction = optuna.study.StudyDirection[self._direction.upper()]
+        study = optuna.create_study(direction=direction, sampler=sampler)
+        workers = count_workers(self._config.hydra.launcher)
+        while len(study.trials) < self._n_trials:
+            self._run_batch(study, fixed, space, min(workers, self._n_trials - len(study.trials)))
+        results = summarize(study)
+        OmegaConf.save(results, folder / RESULTS)
+        return results
+
+    def _run_batch(
+        self, study: "Study", fixed: list[str], space: "dict[str, BaseDistribution]", size: int
+    ) -> None:
+        first = len(study.trials)
+        trials = [study.ask(space) for _ in range(size)]
+        batch = [fixed + to_overrides(trial.params) for trial in trials]
+        for trial, job in zip(
+            trials, self._launcher.launch(batch, initial_job_idx=first), strict=True
+        ):
+            score, trouble = read_score(job)
+            shown = ", ".join(to_overrides(trial.params))
+            if score is None:
+                study.tell(trial, state=_failed())
+                logger.error("Trial %d failed (%s): %s", trial.number, shown, trouble)
+            else:
+                study.tell(trial, score)
+                logger.info("Trial %d: %.6f (%s)", trial.number, score, shown)
+
+
+def _failed() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState.FAIL
+
+
+def split(overrides: list[Override]) -> "tuple[list[str], dict[str, BaseDistribution]]":
+    """Tell what stays the same in all trials from what they choose.
+
+    Args:
+        overrides: As Hydra has parsed them.
+
+    Returns:
+        Overrides as text, and what each other key may be: a choice, a range, an interval.
+
+    Raises:
+        HydraException: Nothing varies.
+    """
+    fixed, space = [], {}
+    for override in overrides:
+        if override.is_sweep_override():
+            space[override.get_key_element()] = to_distribution(override)
+        else:
+            fixed.append(f"{override.get_key_element()}={override.get_value_element_as_str()}")
+    if not space:
+        raise HydraException(
+            "hydra/sweeper=optuna: no override varies. Give at least one a choice (a,b,c), "
+            "range(5,20) or interval(0.1,0.9); int(interval(5,20)) takes whole numbers, and "
+            "tag(log, interval(0.001,1)) tries magnitudes evenly."
+        )
+    return fixed, space
+
+
+def to_distribution(override: Override) -> "BaseDistribution":
+    """Return what Optuna may choose for an override that varies.
+
+    Raises:
+        HydraException: An interval is empty.
+    """
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    swept = override.value()
+    key = override.get_key_element()
+    try:
+        if isinstance(swept, IntervalSweep):
+            low, high, log = swept.start, swept.end, "log" in swept.tags
+            if isinstance(low, int) and isinstance(high, int):
+                return IntDistribution(low, high, log=log)
+            return FloatDistribution(float(low or 0), float(high or 0), log=log)
+        if isinstance(swept, RangeSweep) and all(
+            isinstance(part, int) for part in (swept.start, swept.stop, swept.step)
+        ):
+            steps = list(swept.range())
+            return IntDistribution(min(steps), max(steps), step=abs(int(swept.step)))
+        return CategoricalDistribution(list(override.sweep_string_iterator()))
+    except ValueError as error:
+        raise HydraException(f"{key}: {error}") from error
+
+
+def to_overrides(parameters: Mapping[str, Any]) -> list[str]:
+    """Return chosen values as overrides; choices are the texts that the user wrote."""
+    return [f"{key}={value}" for key, value in parameters.items()]
+
+
+def count_workers(launcher: Mapping[str, Any]) -> int:
+    """Return how many trials the launcher runs side by side; joblib's -1 means one a core."""
+    import os
+
+    n_jobs = int(launcher.get("n_jobs") or 1)
+    return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+
+
+def read_score(job: JobReturn) -> tuple[float | None, str]:
+    """Return a trial's score, or None and what went wrong."""
+    if job.status != JobStatus.COMPLETED:
+        try:
+            return None, f"it gave {job.return_value}"
+        except Exception as error:  # whatever the trial raised, it is told
+            return None, str(error) or type(error).__name__
+    score = job.return_value
+    if not isinstance(score, int | float):
+        return None, f"it returned {score}, no score: is the step that trains among those to run?"
+    if not math.isfinite(score):
+        return None, f"its score is {score}"
+    return float(score), ""
+
+
+def summarize(study: "Study") -> dict[str, Any]:
+    """Log the trials, the best first, and return the best one.
+
+    Raises:
+        HydraException: None has a score.
+    """
+    scored = [trial for trial in study.trials if trial.value is not None]
+    if not scored:
+        raise HydraException(f"None of {len(study.trials)} trials has a score; see above.")
+    best_last = study.direction.name == "MAXIMIZE"
+    ranked = sorted(scored, key=lambda trial: trial.value or 0.0, reverse=best_last)
+    lines = [
+        f"{trial.value:10.6f}  trial {trial.number}: {' '.join(to_overrides(trial.params))}"
+        for trial in ranked
+    ]
+    failed = len(study.trials) - len(scored)
+    logger.info(
+        "\n%d trials, %d failed; the best first:\n%s", len(study.trials), failed, "\n".join(lines)
+    )
+    logger.info("To run the best again: %s", " ".join(to_overrides(ranked[0].params)))
+    return {
+        "name": "optuna",
+        "best_params": dict(ranked[0].params),
+        "best_value": ranked[0].value,
+        "trials": len(study.trials),
+        "failed": failed,
+    }

@@ -1,0 +1,123 @@
+"""`hydra/sweeper=optuna` searches, and a trial that fails costs no more than that trial."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.runner import ROOT
+
+PROGRAM = """
+import hydra
+
+@hydra.main(version_base="1.3", config_path=None)
+def program(config):
+    x = config.x
+    if config.get("fails_above") is not None and x > config.fails_above:
+        raise ValueError(f"{x} is too much")
+    if config.get("nan_below") is not None and x < config.nan_below:
+        return float("nan")
+    if config.get("silent"):
+        return None
+    return -((x - 3) ** 2) - (0 if config.get("kind", "good") == "good" else 10)
+
+program()
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def sweep(program: Path, *overrides: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [
+            sys.executable,
+            str(program),
+            "-m",
+            "hydra/sweeper=optuna",
+            "hydra.sweep.dir=swept",
+            *overrides,
+        ],
+        cwd=program.parent,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def results(program: Path) -> dict[str, object]:
+    found = yaml.safe_load((program.parent / "swept" / "optimization_results.yaml").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_it_finds_the_best_of_numbers_and_choices_and_says_so(program: Path) -> None:
+    space = ["+x=interval(-10.0,10.0)", "+kind=good,bad", "hydra.sweeper.n_trials=40"]
+
+    done = sweep(program, *space)
+
+    assert done.returncode == 0, done.stderr
+    best = results(program)
+    assert best["best_params"]["+kind"] == "good"  # type: ignore[index]
+    assert best["best_value"] > -0.5  # type: ignore[operator]
+    assert (best["trials"], best["failed"]) == (40, 0)
+    listed = [float(text) for text in re.findall(r"^ *(-?\d+\.\d+)  trial", done.stdout, re.M)]
+    assert len(listed) == 40
+    assert listed == sorted(listed, reverse=True)
+    assert "To run the best again: +x=" in done.stdout
+
+
+def test_the_same_seed_chooses_the_same_trials_and_less_can_be_better(program: Path) -> None:
+    options = ["+x=range(0,9)", "hydra.sweeper.n_trials=6", "hydra.sweeper.direction=minimize"]
+
+    first, second = (sweep(program, *options) for _ in range(2))
+
+    trials = [re.findall(r"Trial \d+: .*", done.stdout) for done in (first, second)]
+    assert trials[0] == trials[1]
+    assert len(trials[0]) == 6
+    assert results(program)["best_value"] == min(float(line.split()[2]) for line in trials[0])
+
+
+def test_trials_that_fail_are_told_and_the_others_count(program: Path) -> None:
+    options = ["+x=int(interval(1,8))", "+fails_above=6", "+nan_below=2"]
+
+    done = sweep(
+        program,
+        *options,
+        "hydra.sweeper.n_trials=12",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = results(program)
+    assert said["trials"] == 12
+    assert said["failed"] == len(re.findall(r"Trial \d+ failed", done.stdout))
+    assert re.search(r"Trial \d+ failed \(\+x=[78]\): . is too much", done.stdout)
+    assert said["best_params"] == {"+x": 3} or said["best_value"] in (-1.0, -4.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+x=1"], "no override varies. Give at least one a choice"),
+        (["+x=1,2", "+silent=true", "hydra.sweeper.n_trials=1"], "None of 1 trials has a score"),
+        (["+x=1,2", "hydra.sweeper.direction=up"], "choose one of maximize, minimize"),
+        (["+x=1,2", "hydra.sweeper.n_trials=0"], "give a number of at least 1"),
+        (["+x=interval(5,1)"], "x: "),
+    ],
+)
+def test_what_can_t_be_searched_is_told(overrides: list[str], message: str, program: Path) -> None:
+    done = sweep(program, *overrides)
+
+    assert done.returncode == 1
+    assert message in done.stderr
