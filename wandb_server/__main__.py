@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from wandb_server import paths, service
 from wandb_server.keys import load_or_create_key
+from wandb_server.publish.commands import add_commands as add_publish_commands
 from wandb_server.server_error import ServerError
 from wandb_server.service import IDLE_VARIABLE, Server, ensure_running
 from wandb_server.upkeep.commands import add_commands
@@ -83,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     page.add_argument("path", nargs="?", default="/", help="page to open, such as /local/songs")
     page.add_argument("--print", action="store_true", help="only print the link")
     add_commands(add)
+    add_publish_commands(add)
     return parser
 
 

@@ -83,7 +83,7 @@ def opened(folder: Path) -> Iterator[Store]:
         with locks.held(folder / LOCK, 0) as had:
             if not had:
                 raise ServerError(
-                    f"another check, gc, backup or restore of {folder} is at work: "
+                    f"another check, gc, backup, restore or publish of {folder} is at work: "
                     "wait until it has ended"
                 )
             with connected(folder / paths.DATABASE) as connection:

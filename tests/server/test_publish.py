@@ -1,0 +1,301 @@
+"""`publish` makes the same project on another server: as often as one likes, and never twice."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
+from tests.server.stored import log_version
+from wandb_server.keys import load_or_create_key
+from wandb_server.publish.plan import TargetRun, is_ahead, plan_sessions
+from wandb_server.publish.source import read_source
+from wandb_server.publish.target import point_sdk
+from wandb_server.server_error import ServerError
+
+# Three runs: one makes two versions, one uses the first and refers to it in a version of its
+# own, one fails. The last logs again what the first had logged.
+PROGRAM = """
+import wandb
+from pathlib import Path
+
+Path("a.txt").write_text("one")
+with wandb.init(project="songs", id="make", name="maker", group="g", job_type="make",
+                tags=["x", "y"], notes="a note",
+                config={"depth": 3, "inner": {"rate": None}}) as run:
+    run.define_metric("epoch")
+    run.define_metric("loss", step_metric="epoch", summary="min")
+    for epoch in range(4):
+        run.log({"epoch": epoch, "loss": (epoch - 2) ** 2, "nan": float("nan")}, step=2 * epoch)
+    run.log({"table": wandb.Table(columns=["a"], data=[[1]]), "bars": wandb.Histogram([1, 2])})
+    run.summary["best"] = 0.5
+    print("a line on the console")
+    Path("notes.txt").write_text("kept")
+    run.save("notes.txt")
+    first = wandb.Artifact("table", "dataset", description="rows", metadata={"rows": 1})
+    first.add_file("a.txt", name="inner/a.txt")
+    run.log_artifact(first, aliases=["prod"], tags=["good"]).wait()
+    Path("a.txt").write_text("two")
+    second = wandb.Artifact("table", "dataset")
+    second.add_file("a.txt")
+    second.add_reference("http://127.0.0.1:1/there", name="there", checksum=False)
+    run.log_artifact(second, aliases=["next"]).wait()
+with wandb.init(project="songs", id="use") as run:
+    used = run.use_artifact("table:v0")
+    model = wandb.Artifact("model", "model")
+    model.add_reference(used.get_entry("inner/a.txt").ref_url(), name="data.txt")
+    run.log_artifact(model).wait()
+    again = wandb.Artifact("table", "dataset", metadata={"rows": 1})
+    Path("a.txt").write_text("one")
+    again.add_file("a.txt", name="inner/a.txt")
+    run.log_artifact(again).wait()
+try:
+    with wandb.init(project="songs", id="fail"):
+        raise ValueError("on purpose")
+except ValueError:
+    pass
+"""
+
+
+def run_python(home: Path, base_url: str, *words: str, **variables: str) -> tuple[int, str]:
+    """Run Python in `home`; gives the exit code and all that was printed."""
+    home.mkdir(exist_ok=True)
+    environment = os.environ | sdk_environment(base_url, home) | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=home,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server with the project `songs`."""
+    server = LiveServer(tmp_path_factory.mktemp("source"))
+    code, text = run_python(server.folder.parent / "home", server.base_url, "-c", PROGRAM)
+    assert code == 0, text
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    server = LiveServer(tmp_path_factory.mktemp("target"))
+    yield server
+    server.stop()
+
+
+def publish(
+    source: LiveServer, target: LiveServer, *words: str, **variables: str
+) -> tuple[int, str]:
+    command = ("-m", "wandb_server", "publish", "songs", "--to", target.base_url, *words)
+    # Where the shell's SDK points to mustn't matter, nor what it would do to runs.
+    variables = {"WANDB_SERVER_DIR": str(source.folder), "WANDB_RUN_ID": "not-this"} | variables
+    return run_python(source.folder.parent / "publisher", source.base_url, *command, **variables)
+
+
+RUNS = """query Runs($entity: String!, $project: String!) {
+  project(name: $project, entityName: $entity) { runs(first: 100, order: "+created_at") { edges {
+    node {
+      name displayName state group jobType tags notes config summaryMetrics
+      logLineCount
+      history(samples: 1000)
+      files(first: 100) { edges { node { name md5 } } }
+      inputArtifacts(first: 100) { edges { node { digest } } }
+      outputArtifacts(first: 100) { edges { node { digest } } }
+    } } } }
+}"""
+VERSIONS = """query Versions($entity: String!, $project: String!) {
+  project(name: $project, entityName: $entity) { artifactTypes { edges { node { name
+    artifactCollections { edges { node { name
+      artifacts(order: "+createdAt") { edges { version node {
+        digest description metadata
+        aliases { alias } tags { name }
+        createdBy { __typename ... on Run { name } }
+        usedBy { edges { node { name } } }
+        files { edges { node { name md5 sizeBytes } } }
+      } } } } } } } } } }
+}"""
+# What the SDK measures itself, so that a copy has its own.
+MEASURED = ("_runtime", "_wandb", "wandb")
+
+
+def runs(server: LiveServer, project: str = "songs") -> dict[str, Any]:
+    """Read all runs of a project as they should be the same on both sides."""
+    found = server.data(RUNS, entity="local", project=project)["project"]["runs"]["edges"]
+    return {edge["node"]["name"]: plain_run(edge["node"]) for edge in found}
+
+
+def plain_run(node: dict[str, Any]) -> dict[str, Any]:
+    axes = json.loads(node["config"]).get("_wandb", {}).get("value", {}).get("m")
+    return node | {
+        "config": comparable(json.loads(node["config"])),
+        "axes": axes,
+        "summaryMetrics": comparable(json.loads(node["summaryMetrics"])),
+        "history": [comparable(json.loads(row)) for row in node["history"]],
+        # A version that was there before others has an earlier row.
+        "outputArtifacts": sorted(e["node"]["digest"] for e in node["outputArtifacts"]["edges"]),
+    }
+
+
+def comparable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is measured, and ids, which are each server's own."""
+    table = {"table": fields["table"] | {"artifact_path": None}} if "table" in fields else {}
+    kept = {key: value for key, value in (fields | table).items() if key not in MEASURED}
+    return {key: repr(value) if value != value else value for key, value in kept.items()}
+
+
+def versions(server: LiveServer, project: str = "songs") -> Any:
+    found = server.data(VERSIONS, entity="local", project=project)["project"]
+    text = json.dumps(found, sort_keys=True)
+    return json.loads(text.replace('"metadata": null', '"metadata": "{}"'))
+
+
+def test_a_dry_run_names_everything_and_sends_nothing(
+    source: LiveServer, target: LiveServer
+) -> None:
+    before = stored(target)
+    code, text = publish(source, target, "--dry-run", "--project", "dry")
+    assert code == 0, text
+    assert "local/dry at" in text
+    assert ": 7 to send, 0 there already, 0 failed." in text
+    assert stored(target) == before
+
+
+def test_a_project_is_published_whole_and_only_once(source: LiveServer, target: LiveServer) -> None:
+    code, text = publish(source, target)
+    assert code == 0, text
+    assert runs(target) == runs(source)
+    assert versions(target) == versions(source)
+    before = stored(target)
+    code, text = publish(source, target)
+    assert code == 0, text
+    assert ": 0 sent, 7 there already, 0 failed." in text
+    assert stored(target) == before
+
+
+def stored(server: LiveServer) -> list[Any]:
+    """Read every row that a second publication could have changed."""
+    tables = (
+        "project",
+        "run",
+        "run_line",
+        "run_file",
+        "artifact",
+        "alias",
+        "run_input",
+        "run_output",
+    )
+    with closing(sqlite3.connect(server.folder / "wandb.sqlite3")) as connection:
+        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
+
+
+PART = """
+import json, os, sys, wandb
+from pathlib import Path
+
+rows = json.loads(sys.argv[1])
+run = wandb.init(project="part", id="make")
+for row in rows:
+    run.log(row, step=row["_step"])
+run.write_logs("a line on the console")
+Path("a.txt").write_text("one")
+first = wandb.Artifact("table", "dataset", description="rows", metadata={"rows": 1})
+first.add_file("a.txt", name="inner/a.txt")
+run.log_artifact(first).wait()
+run.finish(exit_code=1)
+"""
+
+
+def test_a_publication_that_was_cut_off_is_completed(
+    source: LiveServer, target: LiveServer
+) -> None:
+    rows = [json.loads(row) for row in first_rows(source, 2)]
+    home = target.folder.parent / "part"
+    code, text = run_python(home, target.base_url, "-c", PART, json.dumps(rows))
+    assert code == 0, text
+    code, text = publish(source, target, "--project", "part")
+    assert code == 0, text
+    assert "there   version    table:v0" in text
+    assert runs(target, "part") == runs(source)
+    assert versions(target, "part") == versions(source)
+
+
+def first_rows(server: LiveServer, count: int) -> list[str]:
+    found = server.data(RUNS, entity="local", project="songs")["project"]["runs"]["edges"]
+    return next(edge["node"]["history"] for edge in found if edge["node"]["name"] == "make")[:count]
+
+
+def test_nothing_is_sent_with_a_wrong_key(source: LiveServer, target: LiveServer) -> None:
+    before = stored(target)
+    code, text = publish(source, target, "--project", "refused", WANDB_API_KEY="0" * 40)
+    assert code == 1
+    assert "nothing was sent" in text
+    assert "wandb login --host=" in text
+    assert stored(target) == before
+
+
+def test_the_key_of_the_source_goes_to_no_other_server(tmp_path: Path) -> None:
+    key = load_or_create_key(tmp_path)
+    environment = {"WANDB_API_KEY": key, "WANDB_PROJECT": "x", "HOME": "h"}
+    found = point_sdk(environment, tmp_path, "https://example.org/", tmp_path / "scratch")
+    assert found["WANDB_BASE_URL"] == "https://example.org"
+    assert not {"WANDB_API_KEY", "WANDB_PROJECT"} & found.keys()
+    other = point_sdk({"WANDB_API_KEY": KEY}, tmp_path, "https://example.org", tmp_path)
+    assert other["WANDB_API_KEY"] == KEY
+
+
+def test_an_address_without_a_scheme_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="give one such as https://"):
+        point_sdk({}, tmp_path, "example.org", tmp_path)
+
+
+def test_an_entity_of_somebody_else_is_refused(source: LiveServer, target: LiveServer) -> None:
+    code, text = publish(source, target, "--entity", "stranger")
+    assert code == 1
+    assert "'stranger' is none of your entities" in text
+
+
+def test_the_target_can_have_more_but_then_is_left_alone(core: Core) -> None:
+    log_version(core, "songs", {"a.txt": b"one"}, run="r1")
+    with core.database.read() as connection:
+        (run,) = read_source(connection, "songs").runs
+    held = TargetRun("finished", run.last_step + 1, 0, {}, {}, {}, {})
+    assert is_ahead(run, held)
+    assert not is_ahead(run, replace(held, last_step=run.last_step))
+
+
+def test_versions_keep_the_order_of_their_commits_and_runs_that_of_their_making(
+    core: Core,
+) -> None:
+    for run, content in (("r1", b"1"), ("r2", b"2"), ("r1", b"3")):
+        log_version(core, "songs", {"a.txt": content}, run=run)
+    with core.database.read() as connection:
+        source = read_source(connection, "songs")
+    sessions = plan_sessions(source.runs, source.versions, {"r1", "r2"})
+    assert [
+        (s.run, [v.artifact.version_index for v in s.versions], s.is_last) for s in sessions
+    ] == [
+        ("r1", [0], False),
+        ("r2", [1], True),
+        ("r1", [2], True),
+    ]
+
+
+def test_a_project_that_is_not_there_is_named_with_those_that_are(core: Core) -> None:
+    log_version(core, "songs", {"a.txt": b"one"}, run="r1")
+    with core.database.read() as connection, pytest.raises(ServerError, match="local/songs"):
+        read_source(connection, "song")
