@@ -16,7 +16,7 @@ import pytest
 from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
 from tests.server.stored import log_version
 from wandb_server.keys import load_or_create_key
-from wandb_server.publish.plan import TargetRun, is_ahead, plan_sessions
+from wandb_server.publish.plan import TargetRun, foreign, plan_sessions
 from wandb_server.publish.source import read_source
 from wandb_server.publish.target import point_sdk
 from wandb_server.server_error import ServerError
@@ -269,13 +269,16 @@ def test_an_entity_of_somebody_else_is_refused(source: LiveServer, target: LiveS
     assert "'stranger' is none of your entities" in text
 
 
-def test_the_target_can_have_more_but_then_is_left_alone(core: Core) -> None:
+def test_a_run_at_the_target_that_is_no_copy_is_known_as_such(core: Core) -> None:
     log_version(core, "songs", {"a.txt": b"one"}, run="r1")
     with core.database.read() as connection:
         (run,) = read_source(connection, "songs").runs
-    held = TargetRun("finished", run.last_step + 1, 0, {}, {}, {}, {})
-    assert is_ahead(run, held)
-    assert not is_ahead(run, replace(held, last_step=run.last_step))
+    run = replace(run, first=1.5, last_step=3)
+    copy = TargetRun("finished", 1.5, 2, 0, {}, {}, {}, {})
+    assert foreign(run, copy) is None
+    assert foreign(run, replace(copy, first=None, last_step=-1)) is None
+    assert "holds more" in (foreign(run, replace(copy, last_step=4)) or "")
+    assert "another one" in (foreign(run, replace(copy, first=2.5)) or "")
 
 
 def test_versions_keep_the_order_of_their_commits_and_runs_that_of_their_making(

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from wandb_server import paths, service
 from wandb_server.publish.replay import Replay
+from wandb_server.publish.report import Report
 from wandb_server.publish.source import read_source
 from wandb_server.publish.target import connect, load_sdk, point_sdk
 from wandb_server.server_error import ServerError
@@ -30,16 +31,24 @@ def publish(options: argparse.Namespace) -> int:
         _refuse_itself(options.to)
         sdk = load_sdk(environment)
         target = connect(sdk, options.to, options.entity, options.project or source.project.name)
-        replay = Replay(sdk, store, source, target, Path(scratch))
+        report = Report(_say, dry_run=options.dry_run)
+        try:
+            replay = Replay(sdk, store, source, target, Path(scratch), report)
+        except (sdk.Error, ValueError) as error:
+            raise ServerError(f"nothing was sent: {target.path} can't be read: {error}") from error
         sessions = replay.plan()
         if options.dry_run:
             replay.preview(sessions)
         else:
             replay.send(sessions)
         sdk.teardown()
-    for line in replay.report.lines(target.path, target.url, dry_run=options.dry_run):
+    for line in report.closing(target.path, target.url):
         print(line)
-    return 0 if replay.report.is_complete else 1
+    return 0 if report.is_complete else 1
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # each at once, also into a file
 
 
 def _refuse_itself(url: str) -> None:

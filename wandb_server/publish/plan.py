@@ -15,9 +15,14 @@ ALIVE = ("running", "pending", "preempting")
 
 @dataclass(frozen=True)
 class TargetRun:
-    """What the target holds of a run; `digests` are base64 MD5 by the names of files."""
+    """What the target holds of a run.
+
+    `first` is the time stamp of its first row of history (seconds since 1970; None without
+    one), `last_step` is -1 without history, `digests` are base64 MD5 by the names of files.
+    """
 
     state: str
+    first: float | None
     last_step: int
     console_lines: int
     config: dict[str, Any]
@@ -110,9 +115,16 @@ def _comparable(value: Any) -> Any:
     return None if finite(value) in ("NaN", "Infinity", "-Infinity") else value
 
 
-def is_ahead(run: SourceRun, target: TargetRun) -> bool:
-    """Tell whether the target holds more of a run than there is here, so isn't its copy."""
-    return target.last_step > run.last_step or target.console_lines > run.console_lines
+def foreign(run: SourceRun, target: TargetRun) -> str | None:
+    """Say what shows that the target's run of this id isn't a copy, or the start of one.
+
+    Rows of history keep their time stamps when they are sent, so a copy begins with the same.
+    """
+    if target.last_step > run.last_step or target.console_lines > run.console_lines:
+        return "the target's run of this id holds more than this one"
+    if target.last_step >= 0 and target.first != run.first:
+        return "the target's run of this id is another one: its history began at another time"
+    return None
 
 
 def plan_sessions(

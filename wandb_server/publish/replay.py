@@ -1,6 +1,7 @@
 """Compares a project with its copy at the target, and sends what the copy lacks."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from wandb_server.publish.plan import (
     TargetRun,
     TargetVersion,
     differences,
-    is_ahead,
+    foreign,
     plan_sessions,
 )
 from wandb_server.publish.references import Translator
@@ -41,7 +42,13 @@ class Replay:
     """One publication; `report` grows while it goes on."""
 
     def __init__(
-        self, sdk: ModuleType, store: Store, source: Source, target: Target, scratch: Path
+        self,
+        sdk: ModuleType,
+        store: Store,
+        source: Source,
+        target: Target,
+        scratch: Path,
+        report: Report,
     ) -> None:
         """Look at the target, without sending anything.
 
@@ -51,8 +58,9 @@ class Replay:
             source: The project.
             target: Where to.
             scratch: Folder for what the SDK writes.
+            report: Where to say what becomes of each thing.
         """
-        self.report = Report()
+        self.report = report
         self._sdk = sdk
         self._store = store
         self._source = source
@@ -62,6 +70,9 @@ class Replay:
         self._faults = (sdk.Error, ValueError, OSError, ServerError, ClientError, StorageError)
         self._translate = Translator(source.clients)
         self._runs = {run.row.name: run for run in source.runs}
+        self._series: defaultdict[int, list[SourceVersion]] = defaultdict(list)
+        for version in source.versions:
+            self._series[version.collection.id].append(version)
         self._held: dict[str, TargetRun] = {}
         self._versions: dict[int, TargetVersion] = {}
         self._look()
@@ -142,8 +153,8 @@ class Replay:
         held = self._held.get(run.row.name)
         if run.row.current_state() in ALIVE:
             self.report.failed("run", run.row.name, "it still runs: publish it when it has ended")
-        elif held is not None and is_ahead(run, held):
-            self.report.failed("run", run.row.name, "the target's run of this id holds more")
+        elif held is not None and (reason := foreign(run, held)):
+            self.report.failed("run", run.row.name, reason)
         else:
             return True
         return False
@@ -164,10 +175,9 @@ class Replay:
 
     def _later_twin(self, version: SourceVersion) -> str | None:
         """Find a version of the same collection, made later here, that the target has."""
-        for other in reversed(self._source.versions):
-            if other is version:
-                return None
-            if other.collection.id == version.collection.id and other.artifact.id in self._versions:
+        series = self._series[version.collection.id]
+        for other in series[series.index(version) + 1 :]:
+            if other.artifact.id in self._versions:
                 return self._versions[other.artifact.id].name
         return None
 
@@ -182,8 +192,9 @@ class Replay:
 
     def _send_version(self, active: Any, version: SourceVersion) -> None:
         """Send a version unless one before it failed: it would get that one's place."""
-        earlier = [v for v in self._source.versions if v.collection.id == version.collection.id]
-        for other in earlier[: earlier.index(version)]:
+        for other in self._series[version.collection.id]:
+            if other is version:
+                break
             if other.artifact.id not in self._versions:
                 self.report.failed("version", version.name, f"{other.name} comes before it")
                 return
@@ -230,8 +241,7 @@ class Replay:
             with self._reporting("lineage", name):
                 if send_link(self._target, link, self._versions):
                     self.report.sent("lineage", name, "")
-        collections = {item.collection.id: item for item in self._source.versions}
-        for id_, version in collections.items():
+        for id_, (version, *_) in self._series.items():
             with self._reporting("collection", version.collection.name):
                 if send_collection(self._target, version, self._source.collection_tags[id_]):
                     self.report.sent("collection", version.collection.name, "description, tags")

@@ -1,61 +1,56 @@
 """What went where: one line a thing, and whether all of it arrived."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 _SENT, _THERE, _FAILED = "sent", "there", "FAILED"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One line: what became of a run, a version or another thing of this name."""
-
-    result: str
-    kind: str
-    name: str
-    text: str
-
-
-@dataclass
 class Report:
-    """The outcomes so far, in order."""
+    """Tells what becomes of each thing as soon as that is known, and counts."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    def __init__(self, say: Callable[[str], None], *, dry_run: bool) -> None:
+        """Start with nothing.
+
+        Args:
+            say: Takes each line.
+            dry_run: Whether what is "sent" only would be.
+        """
+        self._say = say
+        self._sent = "to send" if dry_run else "sent"
+        self._counts: Counter[str] = Counter()
 
     def sent(self, kind: str, name: str, text: str) -> None:
         """Note what was sent, or in a dry run would be."""
-        self.outcomes.append(Outcome(_SENT, kind, name, text))
+        self._tell(_SENT, self._sent, kind, name, text)
 
     def there(self, kind: str, name: str, text: str) -> None:
         """Note what the target had already."""
-        self.outcomes.append(Outcome(_THERE, kind, name, text))
+        self._tell(_THERE, _THERE, kind, name, text)
 
     def failed(self, kind: str, name: str, text: str) -> None:
         """Note what isn't at the target, and why."""
-        self.outcomes.append(Outcome(_FAILED, kind, name, text))
+        self._tell(_FAILED, _FAILED, kind, name, text)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing failed."""
-        return all(outcome.result != _FAILED for outcome in self.outcomes)
+        return self._counts[_FAILED] == 0
 
-    def lines(self, path: str, url: str, *, dry_run: bool) -> Iterator[str]:
-        """Tell all of it.
+    def closing(self, path: str, url: str) -> Iterator[str]:
+        """Sum up.
 
         Args:
             path: `entity/project` at the target.
             url: The target's base address.
-            dry_run: Whether nothing was sent in truth.
         """
-        for item in self.outcomes:
-            result = "to send" if dry_run and item.result == _SENT else item.result
-            yield f"{result:<8}{item.kind:<11}{item.name:<32} {item.text}".rstrip()
-        counts = Counter(item.result for item in self.outcomes)
-        sent = "to send" if dry_run else "sent"
         yield (
-            f"{path} at {url}: {counts[_SENT]} {sent}, {counts[_THERE]} there already, "
-            f"{counts[_FAILED]} failed."
+            f"{path} at {url}: {self._counts[_SENT]} {self._sent}, "
+            f"{self._counts[_THERE]} there already, {self._counts[_FAILED]} failed."
         )
         if not self.is_complete:
             yield "What failed isn't at the target. Publishing again sends only what is missing."
+
+    def _tell(self, result: str, word: str, kind: str, name: str, text: str) -> None:
+        self._counts[result] += 1
+        self._say(f"{word:<8}{kind:<11}{name:<32} {text}".rstrip())

@@ -138,11 +138,12 @@ def send_files(
         StorageError: A file is missing or was altered on the disk.
     """
     remote = target.run(run.row.name)
+    root = scratch / "files" / str(run.row.id)
     for file in run.files:
         if file.name in names:
             blobs.check(file.digest)
-            place = scratch / "files" / run.row.name / file.name
+            place = root / file.name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(blobs.path(file.digest).absolute())
-            remote.upload_file(str(place), root=str(scratch / "files" / run.row.name))
+            remote.upload_file(str(place), root=str(root))
             place.unlink()

@@ -17,7 +17,7 @@ from wandb_server.artifact.lookups import (
 from wandb_server.artifact.records import Artifact, Collection
 from wandb_server.console import parse_line
 from wandb_server.database import fetch
-from wandb_server.lines import OUTPUT, count_lines, read_lines
+from wandb_server.lines import OUTPUT, count_lines, parse_object, read_lines
 from wandb_server.projects import Project, find_project, get_project, list_projects
 from wandb_server.run_files import RunFile, list_files
 from wandb_server.runs import Run
@@ -26,9 +26,14 @@ from wandb_server.server_error import ServerError
 
 @dataclass(frozen=True)
 class SourceRun:
-    """A run and how much belongs to it; `last_step` is -1 without history."""
+    """A run and how much belongs to it.
+
+    `first` is the time stamp of its first row of history (seconds since 1970; None without
+    one), `last_step` is -1 without history.
+    """
 
     row: Run
+    first: float | None
     last_step: int
     console_lines: int
     files: list[RunFile]
@@ -140,8 +145,14 @@ def _read_run(connection: sqlite3.Connection, run: Run) -> SourceRun:
         "SELECT coalesce(max(step), -1) FROM run_line WHERE run_id = ? AND stream = 'history'",
         (run.id,),
     ).fetchone()
+    row = connection.execute(
+        "SELECT content FROM run_line WHERE run_id = ? AND stream = 'history'"
+        " ORDER BY step, number, writer LIMIT 1",
+        (run.id,),
+    ).fetchone()
+    first = parse_object(row[0]).get("_timestamp") if row else None
     lines = count_lines(connection, run.id, OUTPUT)
-    return SourceRun(run, last, lines, list_files(connection, run.id))
+    return SourceRun(run, first, last, lines, list_files(connection, run.id))
 
 
 def _read_versions(

@@ -109,9 +109,13 @@ class Target:
     def describe_run(self, name: str) -> TargetRun:
         """Read what the project holds of a run."""
         run = self.run(name)
+        last_step = run.lastHistoryStep
+        rows = run.scan_history(page_size=1) if last_step >= 0 else []
+        first: dict[str, Any] = next(iter(rows), {})
         return TargetRun(
             state=run.state,
-            last_step=run.lastHistoryStep,
+            first=first.get("_timestamp"),
+            last_step=last_step,
             console_lines=sum(1 for _ in run.console_logs()),
             config=dict(run.config),
             summary=dict(run.summary_metrics),
