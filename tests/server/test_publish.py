@@ -17,12 +17,13 @@ from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
 from tests.server.stored import log_version
 from wandb_server.keys import load_or_create_key
 from wandb_server.publish.plan import TargetRun, foreign, plan_sessions
+from wandb_server.publish.send_run import ORPHANS
 from wandb_server.publish.source import read_source
 from wandb_server.publish.target import point_sdk
 from wandb_server.server_error import ServerError
 
-# Three runs: one makes two versions, one uses the first and refers to it in a version of its
-# own, one fails. The last logs again what the first had logged.
+# One run makes two versions; one uses the first, refers to it in a version of its own, and
+# logs it again; one is deleted after it has logged a version; one fails.
 PROGRAM = """
 import wandb
 from pathlib import Path
@@ -57,6 +58,11 @@ with wandb.init(project="songs", id="use") as run:
     Path("a.txt").write_text("one")
     again.add_file("a.txt", name="inner/a.txt")
     run.log_artifact(again).wait()
+with wandb.init(project="songs", id="gone") as run:
+    orphan = wandb.Artifact("orphan", "dataset")
+    orphan.add_file("a.txt")
+    run.log_artifact(orphan)
+wandb.Api().run("songs/gone").delete()
 try:
     with wandb.init(project="songs", id="fail"):
         raise ValueError("on purpose")
@@ -136,7 +142,11 @@ MEASURED = ("_runtime", "_wandb", "wandb")
 def runs(server: LiveServer, project: str = "songs") -> dict[str, Any]:
     """Read all runs of a project as they should be the same on both sides."""
     found = server.data(RUNS, entity="local", project=project)["project"]["runs"]["edges"]
-    return {edge["node"]["name"]: plain_run(edge["node"]) for edge in found}
+    return {
+        edge["node"]["name"]: plain_run(edge["node"])
+        for edge in found
+        if edge["node"]["name"] != ORPHANS
+    }
 
 
 def plain_run(node: dict[str, Any]) -> dict[str, Any]:
@@ -160,8 +170,9 @@ def comparable(fields: dict[str, Any]) -> dict[str, Any]:
 
 def versions(server: LiveServer, project: str = "songs") -> Any:
     found = server.data(VERSIONS, entity="local", project=project)["project"]
-    text = json.dumps(found, sort_keys=True)
-    return json.loads(text.replace('"metadata": null', '"metadata": "{}"'))
+    text = json.dumps(found, sort_keys=True).replace('"metadata": null', '"metadata": "{}"')
+    stand_in = json.dumps({"__typename": "Run", "name": ORPHANS})
+    return json.loads(text.replace(stand_in, '{"__typename": "User"}'))
 
 
 def test_a_dry_run_names_everything_and_sends_nothing(
@@ -171,7 +182,7 @@ def test_a_dry_run_names_everything_and_sends_nothing(
     code, text = publish(source, target, "--dry-run", "--project", "dry")
     assert code == 0, text
     assert "local/dry at" in text
-    assert ": 7 to send, 0 there already, 0 failed." in text
+    assert ": 8 to send, 0 there already, 0 failed." in text
     assert stored(target) == before
 
 
@@ -183,7 +194,7 @@ def test_a_project_is_published_whole_and_only_once(source: LiveServer, target: 
     before = stored(target)
     code, text = publish(source, target)
     assert code == 0, text
-    assert ": 0 sent, 7 there already, 0 failed." in text
+    assert ": 0 sent, 8 there already, 0 failed." in text
     assert stored(target) == before
 
 

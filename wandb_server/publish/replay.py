@@ -22,6 +22,7 @@ from wandb_server.publish.references import Translator
 from wandb_server.publish.report import Report
 from wandb_server.publish.send_links import send_collection, send_link
 from wandb_server.publish.send_run import (
+    ORPHANS,
     drop_summary_keys,
     missing_files,
     opened_run,
@@ -204,7 +205,8 @@ class Replay:
             self.report.failed("version", version.name, str(error))
             return
         self._know(version, twin)
-        self.report.sent("version", version.name, f"as {twin.name}")
+        stand_in = "" if version.run else f", logged by {ORPHANS}: its own run is gone"
+        self.report.sent("version", version.name, f"as {twin.name}{stand_in}")
 
     def _give_up(self, versions: list[SourceVersion], reason: str) -> None:
         for version in versions:
