@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 
 from wandb_server import paths, service
+from wandb_server.exchange.commands import add_commands as add_exchange_commands
 from wandb_server.keys import load_or_create_key
 from wandb_server.publish.commands import add_commands as add_publish_commands
 from wandb_server.server_error import ServerError
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     page.add_argument("--print", action="store_true", help="only print the link")
     add_commands(add)
     add_publish_commands(add)
+    add_exchange_commands(add)
     return parser
 
 

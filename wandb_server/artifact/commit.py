@@ -44,7 +44,7 @@ def commit_artifact(connection: sqlite3.Connection, blobs: BlobStore, artifact_i
     _check_present(blobs, parts.entries)
     digests = [entry.digest for entry in parts.entries if entry.digest is not None]
     blobs.settle([parts.manifest_digest, *digests])
-    _store_entries(connection, artifact_id, parts.entries)
+    store_entries(connection, artifact_id, parts.entries)
     _publish(connection, artifact, parts)
     return get_artifact(connection, artifact_id)
 
@@ -81,9 +81,10 @@ def _check_present(blobs: BlobStore, entries: Iterable[Entry]) -> None:
             raise ClientError(f"the file {entry.name!r} was damaged: log the artifact again")
 
 
-def _store_entries(
+def store_entries(
     connection: sqlite3.Connection, artifact_id: int, entries: Iterable[Entry]
 ) -> None:
+    """Record the files of a version."""
     connection.executemany(
         "INSERT INTO artifact_file (artifact_id, name, digest, size, ref) VALUES (?, ?, ?, ?, ?)",
         [(artifact_id, entry.name, entry.digest, entry.size, entry.ref) for entry in entries],
