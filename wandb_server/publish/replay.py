@@ -76,6 +76,7 @@ class Replay:
             self._series[version.collection.id].append(version)
         self._held: dict[str, TargetRun] = {}
         self._versions: dict[int, TargetVersion] = {}
+        self._failed: set[int] = set()
         self._look()
         self._sendable = [run for run in source.runs if self._may_send(run)]
 
@@ -88,11 +89,9 @@ class Replay:
             if twin is not None:
                 self.report.there("version", version.name, f"as {twin.name}")
             elif version.run not in allowed:
-                self.report.failed("version", version.name, f"its run {version.run} wasn't sent")
+                self._fail(version, f"its run {version.run} can't be sent")
             elif later := self._later_twin(version):
-                self.report.failed(
-                    "version", version.name, f"it would come after {later}, out of order"
-                )
+                self._fail(version, f"it would come after {later}, out of order")
             else:
                 missing.append(version)
         wanted = {run.row.name for run in self._sendable if self._lacks(run)}
@@ -197,12 +196,12 @@ class Replay:
             if other is version:
                 break
             if other.artifact.id not in self._versions:
-                self.report.failed("version", version.name, f"{other.name} comes before it")
+                self._fail(version, f"{other.name}, which comes before it, isn't there")
                 return
         try:
             twin = send_version(self._sdk, active, self._store.blobs, version, self._translate)
         except self._faults as error:
-            self.report.failed("version", version.name, str(error))
+            self._fail(version, str(error))
             return
         self._know(version, twin)
         stand_in = "" if version.run else f", logged by {ORPHANS}: its own run is gone"
@@ -211,7 +210,13 @@ class Replay:
     def _give_up(self, versions: list[SourceVersion], reason: str) -> None:
         for version in versions:
             if version.artifact.id not in self._versions:
-                self.report.failed("version", version.name, f"its run wasn't sent: {reason}")
+                self._fail(version, f"its run wasn't sent: {reason}")
+
+    def _fail(self, version: SourceVersion, reason: str) -> None:
+        """Report a version as missing, for the first reason only."""
+        if version.artifact.id not in self._failed:
+            self._failed.add(version.artifact.id)
+            self.report.failed("version", version.name, reason)
 
     def _complete_run(self, run: SourceRun) -> None:
         """Upload a run's files, then compare all of it once more."""

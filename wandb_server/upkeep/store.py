@@ -83,8 +83,8 @@ def opened(folder: Path) -> Iterator[Store]:
         with locks.held(folder / LOCK, 0) as had:
             if not had:
                 raise ServerError(
-                    f"another check, gc, backup, restore or publish of {folder} is at work: "
-                    "wait until it has ended"
+                    f"another command on {folder}, such as check, gc, backup or publish, is at "
+                    "work: wait until it has ended"
                 )
             with connected(folder / paths.DATABASE) as connection:
                 yield Store(folder, connection, BlobStore(folder / paths.BLOBS))
