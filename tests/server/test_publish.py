@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.server import client
 from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
 from tests.server.stored import log_version
 from wandb_server.keys import load_or_create_key
@@ -105,9 +107,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def publish(
-    source: LiveServer, target: LiveServer, *words: str, **variables: str
+    source: LiveServer, target: LiveServer, *words: str, project: str = "songs", **variables: str
 ) -> tuple[int, str]:
-    command = ("-m", "wandb_server", "publish", "songs", "--to", target.base_url, *words)
+    command = ("-m", "wandb_server", "publish", project, "--to", target.base_url, *words)
     # Where the shell's SDK points to mustn't matter, nor what it would do to runs.
     variables = {"WANDB_SERVER_DIR": str(source.folder), "WANDB_RUN_ID": "not-this"} | variables
     return run_python(source.folder.parent / "publisher", source.base_url, *command, **variables)
@@ -172,7 +174,19 @@ def versions(server: LiveServer, project: str = "songs") -> Any:
     found = server.data(VERSIONS, entity="local", project=project)["project"]
     text = json.dumps(found, sort_keys=True).replace('"metadata": null', '"metadata": "{}"')
     stand_in = json.dumps({"__typename": "Run", "name": ORPHANS})
-    return json.loads(text.replace(stand_in, '{"__typename": "User"}'))
+    return ordered(json.loads(text.replace(stand_in, '{"__typename": "User"}')))
+
+
+def ordered(value: Any) -> Any:
+    """Sort aliases: their order tells only which one moved last."""
+    if isinstance(value, list):
+        return [ordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: sorted(item, key=str) if key == "aliases" else ordered(item)
+        for key, item in value.items()
+    }
 
 
 def test_a_dry_run_names_everything_and_sends_nothing(
@@ -248,6 +262,40 @@ def test_a_publication_that_was_cut_off_is_completed(
 def first_rows(server: LiveServer, count: int) -> list[str]:
     found = server.data(RUNS, entity="local", project="songs")["project"]["runs"]["edges"]
     return next(edge["node"]["history"] for edge in found if edge["node"]["name"] == "make")[:count]
+
+
+SMALL = """
+import wandb
+from pathlib import Path
+
+with wandb.init(project="small", id="one") as run:
+    run.log({"x": 1.5})
+    for text in ("first", "second"):
+        Path("a.txt").write_text(text)
+        version = wandb.Artifact("table", "dataset")
+        version.add_file("a.txt")
+        run.log_artifact(version).wait()
+"""
+
+
+def test_a_damaged_version_is_reported_and_follows_in_its_order_once_it_is_mended(
+    source: LiveServer, target: LiveServer
+) -> None:
+    code, text = run_python(source.folder.parent / "small", source.base_url, "-c", SMALL)
+    assert code == 0, text
+    digest = client.hex_md5(b"first")
+    blob = source.folder / "blobs" / digest[:2] / digest
+    blob.write_bytes(b"FIRST")
+    code, text = publish(source, target, project="small")
+    assert code == 1
+    assert re.search(r"^FAILED +version +table:v0 .*was altered", text, re.MULTILINE)
+    assert re.search(r"^FAILED +version +table:v1 +table:v0, which comes", text, re.MULTILINE)
+    assert ": 1 sent, 0 there already, 2 failed." in text
+    blob.write_bytes(b"first")
+    code, text = publish(source, target, project="small")
+    assert code == 0, text
+    assert runs(target, "small") == runs(source, "small")
+    assert versions(target, "small") == versions(source, "small")
 
 
 def test_nothing_is_sent_with_a_wrong_key(source: LiveServer, target: LiveServer) -> None:

@@ -70,8 +70,8 @@ def labels(run: SourceRun) -> dict[str, Any]:
 
 
 def plain_summary(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop from a summary what the SDK measures itself, such as `_runtime`."""
-    return {key: value for key, value in values.items() if not key.startswith("_")}
+    """Drop from a summary what the SDK measures itself."""
+    return {key: value for key, value in values.items() if key not in ("_runtime", "_wandb")}
 
 
 def differences(
@@ -98,7 +98,7 @@ def differences(
     if finite(plain_config(run.row)) != finite(target.config):
         found["config"] = "another config"
     summary = parse_object(translate(run.row.summary_metrics))
-    if _comparable(plain_summary(summary)) != _comparable(plain_summary(target.summary)):
+    if comparable(plain_summary(summary)) != comparable(plain_summary(target.summary)):
         found["summary"] = "another summary"
     wrong = [name for name, value in labels(run).items() if target.labels[name] != value]
     if wrong:
@@ -106,12 +106,12 @@ def differences(
     return found
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Make no difference between null and what isn't finite: the SDK may send either."""
     if isinstance(value, dict):
-        return {key: _comparable(item) for key, item in value.items()}
+        return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_comparable(item) for item in value]
+        return [comparable(item) for item in value]
     return None if finite(value) in ("NaN", "Infinity", "-Infinity") else value
 
 

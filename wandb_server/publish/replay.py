@@ -23,7 +23,7 @@ from wandb_server.publish.report import Report
 from wandb_server.publish.send_links import send_collection, send_link
 from wandb_server.publish.send_run import (
     ORPHANS,
-    drop_summary_keys,
+    correct_summary,
     missing_files,
     opened_run,
     send_files,
@@ -222,13 +222,13 @@ class Replay:
         """Upload a run's files, then compare all of it once more."""
         words = self._words(run)
         held = self._target.describe_run(run.row.name)
-        drop_summary_keys(self._target, run, held)
+        correct_summary(self._target, run, held, self._translate)
         send_files(self._target, self._store.blobs, run, missing_files(run, held), self._scratch)
         remaining = self._settle(run)
         if remaining:
             self.report.failed("run", run.row.name, ", ".join(remaining))
         else:
-            self.report.sent("run", run.row.name, ", ".join(words))
+            self.report.sent("run", run.row.name, ", ".join(words) or "for its versions")
 
     def _settle(self, run: SourceRun) -> list[str]:
         """Say what the target still lacks of a run, once it has had time."""
@@ -248,7 +248,10 @@ class Replay:
             with self._reporting("lineage", name):
                 if send_link(self._target, link, self._versions):
                     self.report.sent("lineage", name, "")
-        for id_, (version, *_) in self._series.items():
+        for id_, series in self._series.items():
+            if not any(version.artifact.id in self._versions for version in series):
+                continue
+            version = series[0]
             with self._reporting("collection", version.collection.name):
                 if send_collection(self._target, version, self._source.collection_tags[id_]):
                     self.report.sent("collection", version.collection.name, "description, tags")

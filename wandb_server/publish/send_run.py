@@ -1,6 +1,5 @@
 """Opens a run at the target and sends what it lacks there."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,14 @@ from typing import Any
 
 from wandb_server.blobs import BlobStore, base64_digest
 from wandb_server.lines import finite, parse_object
-from wandb_server.publish.plan import FINISHED, TargetRun, final_state, labels, plain_summary
+from wandb_server.publish.plan import (
+    FINISHED,
+    TargetRun,
+    comparable,
+    final_state,
+    labels,
+    plain_summary,
+)
 from wandb_server.publish.source import SourceRun, plain_config, read_console, read_history
 from wandb_server.publish.target import Target
 from wandb_server.upkeep.store import Store
@@ -113,14 +119,22 @@ def define_metrics(active: Any, run: SourceRun) -> None:
         )
 
 
-def drop_summary_keys(target: Target, run: SourceRun, held: TargetRun) -> None:
-    """Remove from the target's summary what the run has no more than in its history here."""
-    extra = plain_summary(held.summary).keys() - json.loads(run.row.summary_metrics).keys()
-    if extra:
-        summary = target.run(run.row.name).summary
-        for key in extra:
-            del summary[key]
-        summary.update()
+def correct_summary(
+    target: Target, run: SourceRun, held: TargetRun, translate: Callable[[str], str]
+) -> None:
+    """Give the summary at the target the keys and values that it has here, and no others.
+
+    The SDK adds what it derives from the history, and loses what isn't finite when it opens a
+    run again: that becomes null.
+    """
+    wanted = plain_summary(parse_object(translate(run.row.summary_metrics)))
+    there = plain_summary(held.summary)
+    if comparable(wanted) == comparable(there):
+        return
+    summary = target.run(run.row.name).summary
+    for key in there.keys() - wanted.keys():
+        del summary[key]
+    summary.update(wanted)
 
 
 def missing_files(run: SourceRun, held: TargetRun | None) -> list[str]:
