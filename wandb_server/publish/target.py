@@ -66,7 +66,7 @@ def load_sdk(environment: Mapping[str, str]) -> ModuleType:
     """Import the SDK in this environment, which becomes the process's own.
 
     Raises:
-        ServerError: It isn't installed.
+        ServerError: It isn't installed, or too old.
     """
     os.environ.clear()
     os.environ.update(environment)
@@ -76,6 +76,12 @@ def load_sdk(environment: Mapping[str, str]) -> ModuleType:
         raise ServerError(
             "publishing goes through the W&B SDK, which isn't installed here: pip install wandb"
         ) from error
+    public = wandb.apis.public.Run
+    if not hasattr(public, "console_logs") or not hasattr(wandb.Run, "write_logs"):
+        raise ServerError(
+            f"wandb {wandb.__version__} can't read and write console lines, which publishing "
+            "does: pip install 'wandb>=0.31'"
+        )
     return wandb
 
 
