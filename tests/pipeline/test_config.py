@@ -50,6 +50,8 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
     ("overrides", "message"),
     [
         (["segregate.test_size=1.5"], "segregate.test_size=1.5: give a number between 0 and 1"),
+        (["main.force_steps=evaluat"], "main.force_steps: there is no step 'evaluat'. Did you"),
+        (["main.force_steps=2"], "main.force_steps=2: give a list or names separated by commas"),
         (["segregate.test_size=0"], "segregate.test_size=0.0: give a number between 0 and 1"),
         (["random_forest_pipeline.validation_size=-1"], "validation_size=-1.0"),
         (["check_data.ks_alpha=1"], "check_data.ks_alpha=1.0"),
