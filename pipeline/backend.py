@@ -98,6 +98,13 @@ class StepProcess(SubmittedRun):
         if self.process.returncode is not None:
             return
         ignored = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+        try:
+            self._end()
+        finally:
+            for number, handler in ignored.items():
+                signal.signal(number, handler)
+
+    def _end(self) -> None:
         # Only the step itself: its helpers, wandb-core among them, end when it does.
         self.process.send_signal(signal.SIGINT)
         previous = signal.signal(signal.SIGALRM, lambda *_: self._kill_group())
@@ -109,8 +116,6 @@ class StepProcess(SubmittedRun):
         client = MlflowClient()
         if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
             client.set_terminated(self._run_id, RunStatus.to_string(RunStatus.FAILED))
-        for number, handler in ignored.items():
-            signal.signal(number, handler)
 
     def _kill_group(self) -> None:
         try:

@@ -2,10 +2,12 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -124,11 +126,16 @@ def test_a_step_ends_in_its_own_way_when_its_pipeline_is_killed(
 
 
 def test_an_interrupt_while_a_step_is_started_finds_it(
-    component: Path, step_backend: backend.StepBackend
+    component: Path, step_backend: backend.StepBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = (component / "MLproject").read_text()
-    interrupting = f"kill -INT {os.getpid()}; exec python run.py"
-    (component / "MLproject").write_text(project.replace("exec python run.py", interrupting))
+    start = leash.start
+
+    def start_and_interrupt(*given: Any) -> Any:
+        started = start(*given)
+        os.kill(os.getpid(), signal.SIGINT)
+        return started
+
+    monkeypatch.setattr(leash, "start", start_and_interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         run(component, WAITS)
