@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from pipeline.errors import PipelineError
+from pipeline.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = "constraints.txt"
 
 

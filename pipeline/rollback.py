@@ -1,12 +1,10 @@
 """The way back from a promotion."""
 
 import os
-from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.overrides import expand_arguments
-
-ROOT = Path(__file__).resolve().parent.parent
+from pipeline.root import ROOT
 
 
 def rollback(overrides: list[str]) -> list[str]:

@@ -28,14 +28,13 @@ from pipeline.errors import StepError
 from pipeline.facts import describe_environment
 from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.report import Report
+from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.steps import Artifact, Deferred, Made, Step, StepResult
 from pipeline.trials import refuse_if_stopped
 from pipeline.wandb_target import choose
 
 Answer = TypeVar("Answer")
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Pipeline:

@@ -16,7 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -113,6 +113,8 @@ class OptunaSweeper(Sweeper):
     def _run_batch(
         self, study: "Study", fixed: list[str], space: "dict[str, BaseDistribution]", size: int
     ) -> None:
+        from optuna.trial import TrialState
+
         first = len(study.trials)
         trials = [study.ask(space) for _ in range(size)]
         batch = [fixed + to_overrides(trial.params) for trial in trials]
@@ -122,17 +124,11 @@ class OptunaSweeper(Sweeper):
             score, trouble = read_score(job)
             shown = ", ".join(to_overrides(trial.params))
             if score is None:
-                study.tell(trial, state=_failed())
+                study.tell(trial, state=TrialState.FAIL)
                 logger.error("Trial %d failed (%s): %s", trial.number, shown, trouble)
             else:
                 study.tell(trial, score)
                 logger.info("Trial %d: %.6f (%s)", trial.number, score, shown)
-
-
-def _failed() -> Any:
-    from optuna.trial import TrialState
-
-    return TrialState.FAIL
 
 
 def split(overrides: list[Override]) -> "tuple[list[str], dict[str, BaseDistribution]]":
@@ -207,12 +203,10 @@ def count_workers(launcher: Mapping[str, Any]) -> int:
 
 def read_score(job: JobReturn) -> tuple[float | None, str]:
     """Return a trial's score, or None and what went wrong."""
-    if job.status != JobStatus.COMPLETED:
-        try:
-            return None, f"it gave {job.return_value}"
-        except Exception as error:  # whatever the trial raised, it is told
-            return None, str(error) or type(error).__name__
-    score = job.return_value
+    try:
+        score = job.return_value
+    except Exception as error:  # whatever the trial raised, it is told
+        return None, str(error) or type(error).__name__
     if not isinstance(score, int | float):
         return None, f"it returned {score}, no score: is the step that trains among those to run?"
     if not math.isfinite(score):
