@@ -9,176 +9,13 @@ from collections.abc import Callable
 
 from wandb_server import clock
 from wandb_server.errors import NewerDatabaseError
-
-_M001_TABLES = (
-    """CREATE TABLE project (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        entity TEXT NOT NULL,
-        name TEXT NOT NULL,
-        description TEXT,
-        created_at TEXT NOT NULL,
-        UNIQUE (entity, name))""",
-    """CREATE TABLE run (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        display_name TEXT,
-        state TEXT NOT NULL,
-        config TEXT NOT NULL DEFAULT '{}',
-        summary_metrics TEXT NOT NULL DEFAULT '{}',
-        group_name TEXT,
-        job_type TEXT,
-        tags TEXT NOT NULL DEFAULT '[]',
-        notes TEXT,
-        description TEXT,
-        host TEXT,
-        program TEXT,
-        commit_hash TEXT,
-        repo TEXT,
-        sweep_name TEXT,
-        exitcode INTEGER,
-        stop_requested INTEGER NOT NULL DEFAULT 0,
-        history_keys TEXT NOT NULL DEFAULT '{}',
-        created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL,
-        heartbeat_at TEXT NOT NULL,
-        UNIQUE (project_id, name))""",
-    # Lines of history, system metrics and console; `writer` is '' but for shared mode.
-    """CREATE TABLE run_line (
-        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-        stream TEXT NOT NULL,
-        writer TEXT NOT NULL DEFAULT '',
-        number INTEGER NOT NULL,
-        step INTEGER,
-        content TEXT NOT NULL,
-        PRIMARY KEY (run_id, stream, number, writer)) WITHOUT ROWID""",
-    "CREATE INDEX run_line_step ON run_line (run_id, stream, step)",
-    """CREATE TABLE run_file (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        size INTEGER NOT NULL,
-        updated_at TEXT NOT NULL,
-        UNIQUE (run_id, name))""",
-    """CREATE TABLE alert (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-        title TEXT NOT NULL,
-        text TEXT NOT NULL,
-        severity TEXT NOT NULL,
-        created_at TEXT NOT NULL)""",
-    """CREATE TABLE artifact_type (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        description TEXT,
-        created_at TEXT NOT NULL,
-        UNIQUE (project_id, name))""",
-    # next_version only grows: the number of a deleted version is never given again.
-    """CREATE TABLE collection (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
-        type_id INTEGER NOT NULL REFERENCES artifact_type,
-        kind TEXT NOT NULL CHECK (kind IN ('SEQUENCE', 'PORTFOLIO')),
-        name TEXT NOT NULL,
-        description TEXT,
-        next_version INTEGER NOT NULL DEFAULT 0,
-        created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL,
-        UNIQUE (project_id, name))""",
-    """CREATE TABLE collection_tag (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        collection_id INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        UNIQUE (collection_id, name))""",
-    # version_index is NULL until the version is committed. pending_aliases: JSON list.
-    """CREATE TABLE artifact (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        collection_id INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
-        run_id INTEGER REFERENCES run ON DELETE SET NULL,
-        state TEXT NOT NULL CHECK (state IN ('PENDING', 'COMMITTED', 'DELETED')),
-        version_index INTEGER,
-        digest TEXT NOT NULL,
-        digest_algorithm TEXT NOT NULL,
-        description TEXT,
-        metadata TEXT,
-        ttl_seconds INTEGER,
-        distributed_id TEXT,
-        history_step INTEGER,
-        pending_aliases TEXT NOT NULL DEFAULT '[]',
-        size INTEGER NOT NULL DEFAULT 0,
-        file_count INTEGER NOT NULL DEFAULT 0,
-        commit_hash TEXT,
-        manifest_digest TEXT,
-        created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL,
-        UNIQUE (collection_id, version_index))""",
-    "CREATE INDEX artifact_digest ON artifact (collection_id, digest)",
-    "CREATE INDEX artifact_run ON artifact (run_id)",
-    """CREATE TABLE artifact_client (
-        client_id TEXT PRIMARY KEY,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE) WITHOUT ROWID""",
-    """CREATE TABLE artifact_tag (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        UNIQUE (artifact_id, name))""",
-    # One row an announced manifest: clients that share a pending version each send one.
-    """CREATE TABLE manifest (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        type TEXT NOT NULL,
-        name TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        base_artifact_id INTEGER)""",
-    "CREATE INDEX manifest_artifact ON manifest (artifact_id)",
-    # The entries of the committed manifest; digest is NULL for a reference.
-    """CREATE TABLE artifact_file (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        digest TEXT,
-        size INTEGER NOT NULL,
-        ref TEXT,
-        UNIQUE (artifact_id, name))""",
-    """CREATE TABLE membership (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        collection_id INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        version_index INTEGER NOT NULL,
-        created_at TEXT NOT NULL,
-        UNIQUE (collection_id, version_index),
-        UNIQUE (collection_id, artifact_id))""",
-    "CREATE INDEX membership_artifact ON membership (artifact_id)",
-    """CREATE TABLE alias (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        collection_id INTEGER NOT NULL,
-        artifact_id INTEGER NOT NULL,
-        alias TEXT NOT NULL,
-        UNIQUE (collection_id, alias),
-        FOREIGN KEY (collection_id, artifact_id)
-            REFERENCES membership (collection_id, artifact_id) ON DELETE CASCADE)""",
-    "CREATE INDEX alias_artifact ON alias (artifact_id)",
-    """CREATE TABLE run_input (
-        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        used_as TEXT,
-        created_at TEXT NOT NULL,
-        PRIMARY KEY (run_id, artifact_id)) WITHOUT ROWID""",
-    "CREATE INDEX run_input_artifact ON run_input (artifact_id)",
-    """CREATE TABLE run_output (
-        run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-        artifact_id INTEGER NOT NULL REFERENCES artifact ON DELETE CASCADE,
-        created_at TEXT NOT NULL,
-        PRIMARY KEY (run_id, artifact_id)) WITHOUT ROWID""",
-    "CREATE INDEX run_output_artifact ON run_output (artifact_id)",
-)
+from wandb_server.first_tables import FIRST_TABLES
+from wandb_server.version_rows import spread_version_rows
 
 
 def m001_runs_and_artifacts(connection: sqlite3.Connection) -> None:
     """Make the first tables: projects, runs, artifacts and what links them."""
-    for statement in _M001_TABLES:
+    for statement in FIRST_TABLES:
         connection.execute(statement)
 
 
@@ -243,11 +80,17 @@ def m004_registries(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE project ADD COLUMN updated_at TEXT")
 
 
+def m005_version_rows(connection: sqlite3.Connection) -> None:
+    """Give the next versions rows that no other server's versions have."""
+    spread_version_rows(connection)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_runs_and_artifacts,
     m002_sweeps,
     m003_sweep_hand_outs,
     m004_registries,
+    m005_version_rows,
 )
 
 

@@ -175,10 +175,7 @@ def wandb(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             patch.setenv(name, value)
         patch.chdir(home)
         import wandb
-        from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache
 
         wandb.teardown()
-        # Kept by id alone: another server's artifact of the same id would be taken for ours.
-        artifact_instance_cache.clear()
         yield wandb
         wandb.teardown()

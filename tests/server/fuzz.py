@@ -137,6 +137,7 @@ class Fuzzer:
         self._random = Random(seed)
         self._wildness = 0.0
         self.rows = 0  # how many artifacts, about, the server has
+        self.first_version = 1  # the row of the first of them
         self._signer = Signer(KEY)
         # The server keeps what it has parsed, as it does for the SDK.
         self._documents = [self._document() for _ in range(300)]
@@ -241,7 +242,8 @@ class Fuzzer:
 
     def _id(self, name: str) -> str:
         number = self._random.choice([9**9, 2**63]) if self._is_wild() else self._row()
-        return ids.encode(self._random.choice(_KINDS.get(name, _ALL_KINDS)), number)
+        kind = self._random.choice(_KINDS.get(name, _ALL_KINDS))
+        return ids.encode(kind, number + (self.first_version - 1 if kind == "Artifact" else 0))
 
     def _row(self) -> int:
         """A row that is likely to exist: mostly a new one, since old ones get deleted."""

@@ -1,5 +1,6 @@
 """Data in a folder for the tests of housekeeping: versions and run files, and old dates."""
 
+import base64
 import os
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from tests.server import client
 from tests.server.conftest import Core
-from wandb_server import clock
+from wandb_server import clock, ids
 from wandb_server.run_files import put_file
 
 UPSERT = """mutation ($p: String!, $r: String!) {
@@ -66,3 +67,27 @@ def blob_files(core: Core) -> list[Path]:
 def blob_path(core: Core, content: bytes) -> Path:
     """Give the place where some content is stored."""
     return core.blobs.path(client.hex_md5(content))
+
+
+def version_row(core: Core, number: int) -> int:
+    """The row of the version that was made as the n-th of all."""
+    with core.database.read() as connection:
+        rows = connection.execute("SELECT id FROM artifact ORDER BY id").fetchall()
+    return int(rows[number - 1]["id"])
+
+
+def version_id(core: Core, number: int) -> str:
+    """The client's id of that version."""
+    return ids.encode("Artifact", version_row(core, number))
+
+
+def refer(core: Core, source: int, to: int) -> None:
+    """Let the n-th version of all refer to a file of another one."""
+    address = base64.b64decode(version_id(core, to)).hex()
+    row = version_row(core, source)
+    with core.database.write() as connection:
+        connection.execute(
+            "INSERT INTO artifact_file (artifact_id, name, size, ref) VALUES (?, 'r', 0, ?)",
+            (row, f"wandb-artifact://{address}/a"),
+        )
+        connection.execute("UPDATE artifact SET file_count = 2 WHERE id = ?", (row,))

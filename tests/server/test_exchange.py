@@ -10,7 +10,7 @@ import pytest
 
 from tests.server import client
 from tests.server.conftest import Core
-from tests.server.stored import log_run_file, log_version
+from tests.server.stored import log_run_file, log_version, version_id
 from wandb_server import ids
 from wandb_server.__main__ import main
 from wandb_server.filestream import apply_post
@@ -73,10 +73,10 @@ def filled(core: Core) -> Core:
     log_run_file(core, "songs", "r1", "media/a.txt", b"a picture")
     for content in (b"one", b"two", b"three"):
         log_version(core, "songs", {"in/a.txt": content}, run="r1", metadata='{"rows": 1}')
-    core.data(DELETE, a=ids.encode("Artifact", 2))
+    core.data(DELETE, a=version_id(core, 2))
     core.data(UPSERT, p="songs", r="r2")
-    core.data(USE, a=ids.encode("Artifact", 1), p="songs", r="r2")
-    log_reference(core, "songs", ids.encode("Artifact", 1))
+    core.data(USE, a=version_id(core, 1), p="songs", r="r2")
+    log_reference(core, "songs", version_id(core, 1))
     return core
 
 
@@ -149,7 +149,7 @@ def test_references_lead_to_the_imported_versions(
             " JOIN project ON project.id = project_id"
             " WHERE project.name = 'songs' AND collection.name = 'table' AND version_index = 0"
         ).fetchone()
-    assert row == 2  # not 1, as it was
+    assert ids.encode("Artifact", row) != version_id(filled, 1)
     assert (
         ref
         == f"wandb-artifact://{ids.base64.b64decode(ids.encode('Artifact', row)).hex()}/in/a.txt"

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message
 from tests.server import client
 from tests.server.conftest import KEY, LiveServer
 from tests.server.fuzz import AUTHORIZATION, Fuzzer, Made
+from wandb_server import ids
 from wandb_server.app import create_app
 from wandb_server.graphql_endpoint import GraphQLEndpoint, Query
 from wandb_server.pages.routes import add_pages
@@ -127,6 +128,8 @@ def _replenish(app: Starlette, fuzzer: Fuzzer) -> None:
     files = {"f.txt": str(fuzzer.rows).encode()}
     name = f"t{fuzzer.rows}"  # its own, since the requests may have moved others to another type
     artifact = client.create(data, "p", files, artifactCollectionName=name, runName="r")
+    if fuzzer.rows == 1:
+        fuzzer.first_version = ids.decode("Artifact", artifact["id"])
     for content in (files["f.txt"], client.manifest(files)):
         app.state.blobs.write(content)
     client.announce(data, artifact["id"], client.manifest(files))

@@ -15,9 +15,11 @@ from tests.server.stored import (
     blob_path,
     log_run_file,
     log_version,
+    refer,
     upload,
+    version_id,
+    version_row,
 )
-from wandb_server import ids
 from wandb_server.__main__ import main
 from wandb_server.upkeep.check import GRACE_SECONDS, check_store
 from wandb_server.upkeep.collect import Collection, collect
@@ -45,11 +47,6 @@ def gc(core: Core, rules: Rules = RUBBISH, *, delete: bool = True) -> Collection
         return collect(store, rules, GRACE_SECONDS, delete=delete)
 
 
-def artifact(number: int) -> str:
-    """The client's id of the version that was made as the n-th of all."""
-    return ids.encode("Artifact", number)
-
-
 def names(core: Core) -> list[str]:
     """The versions that are left in the project."""
     return sorted(client.versions(core.data, "p"))
@@ -65,7 +62,7 @@ def test_files_that_only_a_deleted_version_had_go_and_shared_ones_stay(core: Cor
     log_version(core, "p", {"a": b"own", "b": b"shared"})
     log_version(core, "p", {"b": b"shared"})
     log_run_file(core, "p", "r", "f", b"shared too")
-    core.data(DELETE, a=artifact(1))
+    core.data(DELETE, a=version_id(core, 1))
     age(core)
     done = gc(core)
     assert done.versions == []
@@ -95,15 +92,9 @@ def test_age_gives_up_only_what_has_no_alias_no_link_and_no_referrer(core: Core)
         log_version(core, "p", {"a": b"%d" % number})
     log_version(core, "other", {"a": b"other"})
     log_version(core, "other", {"a": b"other's latest"})
-    core.data(ALIAS, a=artifact(1), p="p")
-    core.data(LINK, a=artifact(2), p="p")
-    with core.database.write() as connection:
-        target = b"Artifact:3".hex()
-        connection.execute(
-            "INSERT INTO artifact_file (artifact_id, name, size, ref) VALUES (7, 'r', 0, ?)",
-            (f"wandb-artifact://{target}/a",),
-        )
-        connection.execute("UPDATE artifact SET file_count = 2 WHERE id = 7")
+    core.data(ALIAS, a=version_id(core, 1), p="p")
+    core.data(LINK, a=version_id(core, 2), p="p")
+    refer(core, 7, to=3)
     age(core, days=40)
     assert gc(core, Rules(older_than_days=41)).versions == []
     done = gc(core, Rules(older_than_days=30, projects=("local/p",)))
@@ -117,11 +108,7 @@ def test_age_gives_up_only_what_has_no_alias_no_link_and_no_referrer(core: Core)
 def test_a_version_that_only_expired_ones_refer_to_goes_with_them(core: Core) -> None:
     for number in range(3):
         log_version(core, "p", {"a": b"%d" % number})
-    with core.database.write() as connection:
-        connection.execute(
-            "INSERT INTO artifact_file (artifact_id, name, size, ref) VALUES (2, 'r', 0, ?)",
-            (f"wandb-artifact://{b'Artifact:1'.hex()}/a",),
-        )
+    refer(core, 2, to=1)
     age(core, days=40)
     assert len(gc(core, Rules(older_than_days=30)).versions) == 2
     assert names(core) == ["v2"]
@@ -130,8 +117,8 @@ def test_a_version_that_only_expired_ones_refer_to_goes_with_them(core: Core) ->
 def test_a_time_to_live_ends_a_version_unless_it_has_an_alias_of_its_own(core: Core) -> None:
     for number in range(3):
         log_version(core, "p", {"a": b"%d" % number})
-        core.data(TTL, a=artifact(number + 1), s=86400 * (10 if number == 1 else 1))
-    core.data(ALIAS, a=artifact(1), p="p")
+        core.data(TTL, a=version_id(core, number + 1), s=86400 * (10 if number == 1 else 1))
+    core.data(ALIAS, a=version_id(core, 1), p="p")
     age(core, days=2)
     done = gc(core)
     assert [(item.label, item.reason) for item in done.versions] == [
@@ -180,9 +167,12 @@ def test_what_an_unfinished_increment_builds_on_stays_although_deleted(core: Cor
     part = client.manifest({"b": b"more"})
     core.blobs.write(part)
     client.announce(core.data, artifact_id, part, "INCREMENTAL")
+    base = version_row(core, 1)
     with core.database.write() as connection:
-        connection.execute("UPDATE manifest SET base_artifact_id = 1 WHERE type = 'INCREMENTAL'")
-    core.data(DELETE, a=artifact(1))
+        connection.execute(
+            "UPDATE manifest SET base_artifact_id = ? WHERE type = 'INCREMENTAL'", (base,)
+        )
+    core.data(DELETE, a=version_id(core, 1))
     age(core)
     core.data(UPSERT, p="p", r="r")
     with core.database.write() as connection:

@@ -18,6 +18,7 @@ from wandb_server.errors import NewerDatabaseError
 from wandb_server.server_error import ServerError
 from wandb_server.upkeep.backup import DESCRIPTION, FORMAT, Description
 from wandb_server.upkeep.files import store_content
+from wandb_server.version_rows import spread_version_rows
 
 _BLOB = re.compile(rf"{paths.BLOBS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{30}})")
 _DRAFT = "restoring"  # folder of what was unpacked so far
@@ -163,8 +164,11 @@ def _unpack_data(archive: tarfile.TarFile, folder: Path) -> int:
 
 
 def _update(database: Path, source: Path) -> None:
-    """Bring the database to this program's schema, and fold its journal in."""
+    """Bring the database to this program's schema, tell it from the one that it is a copy of."""
     try:
-        Database(database).close()
+        opened = Database(database)
     except NewerDatabaseError as error:
         raise ServerError(f"{source}: {error}") from error
+    with opened.write() as connection:
+        spread_version_rows(connection)
+    opened.close()  # which folds its journal in
