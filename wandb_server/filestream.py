@@ -70,7 +70,7 @@ def apply_post(
         elif name in _STREAMS:
             _store(connection, run, _STREAMS[name], offset, lines, writer)
     stopping = bool(run.stop_requested) or is_told_to_stop(connection, run.id)
-    state, exitcode = _state(post, stopping=stopping)
+    state, exitcode = _state(post, run, stopping=stopping)
     beat(connection, run.id, state, exitcode)
     return {"stopped": bool(run.stop_requested), "exitcode": None, "limits": {}}
 
@@ -108,12 +108,18 @@ def _store_summary(connection: sqlite3.Connection, run: Run, text: str, *, merge
     update_run(connection, run.id, {"summaryMetrics": text})
 
 
-def _state(post: dict[str, Any], *, stopping: bool) -> tuple[str, int | None]:
-    """Tell the run's state from a post: what isn't the end is a sign of life."""
+def _state(post: dict[str, Any], run: Run, *, stopping: bool) -> tuple[str, int | None]:
+    """Tell the state of a run from a post: what isn't the end is a sign of life.
+
+    That it is about to be preempted, a run says only once.
+    """
+    preempting = bool(post.get("preempting")) or run.state == "preempting"
     if not post.get("complete"):
-        return ("preempting", None) if post.get("preempting") else ("running", None)
+        return ("preempting" if preempting else "running"), None
     exitcode = post.get("exitcode")
     exitcode = exitcode if isinstance(exitcode, int) else 0
     if exitcode == 0:
         return "finished", exitcode
-    return ("killed" if stopping else "failed"), exitcode
+    if stopping:
+        return "killed", exitcode
+    return ("preempted" if preempting else "failed"), exitcode

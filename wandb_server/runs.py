@@ -13,7 +13,9 @@ from wandb_server.names import check_label
 
 # The SDK posts every 15 to 30 seconds; two minutes of silence mean that it is gone.
 CRASH_AFTER_SECONDS = 120.0
-# What may be stored; "crashed" is derived, too.
+# What a run that falls silent is; one that said that it is about to be preempted was preempted.
+_SILENT = {"running": "crashed", "preempting": "preempted"}
+# What may be stored; what a silent run is, is derived, too.
 STATES = (
     "pending",
     "running",
@@ -59,7 +61,7 @@ class Run:
     heartbeat_at: str
 
     def current_state(self) -> str:
-        """Give the state, where a run that should beat and doesn't is "crashed"."""
+        """Give the state, where a run that should beat and doesn't is "crashed" or "preempted"."""
         return current_state(self.state, self.heartbeat_at)
 
     def sdk_config(self) -> dict[str, Any] | None:
@@ -71,8 +73,8 @@ class Run:
 
 def current_state(state: str, heartbeat_at: str) -> str:
     """Derive what a run's state is now from the stored state and its last sign of life."""
-    if state == "running" and heartbeat_at < clock.ago(CRASH_AFTER_SECONDS):
-        return "crashed"
+    if state in _SILENT and heartbeat_at < clock.ago(CRASH_AFTER_SECONDS):
+        return _SILENT[state]
     return state
 
 

@@ -260,3 +260,59 @@ def test_sweeps_of_the_release_before_go_on(
     answer = core.data(BEAT, a="QWdlbnQ6MQ==", r="{}")["agentHeartbeat"]["commands"]
     assert json.loads(answer)[0]["args"] == {"a": {"value": 1}, "b": {"value": {"c": 1}}}
     core.database.close()
+
+
+def test_a_preempted_run_goes_on_with_the_next_agent_before_a_new_one_starts(core: Core) -> None:
+    sweep = Sweep(core)
+    agent, other = sweep.agent(), sweep.agent()
+    run, values = sweep.next(agent)
+    sweep.log(run, 3.0)
+    sweep.post(run, preempting=True)
+    sweep.post(run, files={})  # a heartbeat says nothing of it
+    assert sweep.states() == {run: "preempting"}
+    sweep.finish(run, exitcode=143)
+    assert sweep.states() == {run: "preempted"}
+
+    (command,) = sweep.beat(other)
+
+    args = {key: {"value": value} for key, value in values.items()}
+    assert command == {"type": "resume", "run_id": run, "args": args, "program": None}
+    assert sweep.states() == {run: "pending"}
+    sweep.finish(sweep.start(run))
+    assert sweep.next(agent)[0] != run
+    assert sweep.read("runCount") == {"runCount": 2}
+
+
+def test_a_preempting_run_that_ends_well_or_is_stopped_does_not_come_again(core: Core) -> None:
+    sweep = Sweep(core)
+    agent = sweep.agent()
+    for end in ("finished", "killed"):
+        run, _ = sweep.next(agent)
+        sweep.post(run, preempting=True)
+        if end == "killed":
+            stop = "mutation ($r: ID!) { stopRun(input: {id: $r}) { success } }"
+            core.data(stop, r=_id_of(sweep, run))
+        sweep.finish(run, exitcode=0 if end == "finished" else 1)
+        assert sweep.states()[run] == end
+    (command,) = sweep.beat(agent)
+    assert command["type"] == "run"
+    assert list(sweep.states().values()) == ["finished", "killed", "pending"]
+
+
+def test_a_preempting_run_that_falls_silent_goes_on_with_another_agent(core: Core) -> None:
+    sweep = Sweep(core, run_cap=1)
+    run, _ = sweep.next(sweep.agent())
+    sweep.post(run, preempting=True)
+    sweep.silence("run")
+    assert sweep.states() == {run: "preempted"}
+    assert sweep.read("state") == {"state": "RUNNING"}
+    (command,) = sweep.beat(sweep.agent())
+    assert (command["type"], command["run_id"]) == ("resume", run)
+
+
+def test_a_cancelled_sweep_ends_its_preempted_runs(core: Core) -> None:
+    sweep = Sweep(core)
+    run, _ = sweep.next(sweep.agent())
+    sweep.post(run, preempting=True, complete=True, exitcode=1)
+    sweep.set_state("CANCELED")
+    assert sweep.states() == {run: "killed"}

@@ -107,6 +107,27 @@ def test_a_run_that_lags_is_stopped_while_it_trains(wandb: ModuleType, project: 
     assert states == ["finished", "killed"]
 
 
+@pytest.mark.usefixtures("quick_agents")
+def test_a_preempted_run_is_given_out_again_and_goes_on(wandb: ModuleType, project: str) -> None:
+    seen = []
+
+    def train() -> None:
+        with wandb.init(resume="allow") as run:
+            seen.append((run.config["a"], run.resumed))
+            run.log({"loss": len(seen)})
+            if len(seen) == 1:
+                run.mark_preempting()
+                raise RuntimeError("the machine is taken away")
+
+    config = {"method": "grid", "parameters": {"a": {"values": [1, 2]}}}
+    sweep_id = wandb.sweep(config, project=project)
+    wandb.agent(sweep_id, train, project=project, count=3)
+    assert seen == [(1, False), (1, True), (2, False)]
+    sweep = wandb.Api().sweep(f"{project}/{sweep_id}")
+    assert [run.state for run in sweep.runs] == ["finished", "finished"]
+    assert [row["loss"] for row in sweep.runs[0].scan_history()] == [1, 2]
+
+
 def test_a_config_that_makes_no_sense_is_refused_with_the_reason(
     wandb: ModuleType, project: str
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from wandb_server import clock
 from wandb_server.runs import Run, create_run, find_run, get_run, update_run
+from wandb_server.sweeps.choose import Choice
 from wandb_server.sweeps.config import SweepConfig, parse_config
 from wandb_server.sweeps.hand_outs import (
     SILENT_AFTER_SECONDS,
@@ -22,7 +23,7 @@ from wandb_server.sweeps.hand_outs import (
 )
 from wandb_server.sweeps.metrics import count_values, read_history, read_value
 from wandb_server.sweeps.parameters import same
-from wandb_server.sweeps.progress import next_choice
+from wandb_server.sweeps.progress import next_choice, read_choice
 from wandb_server.sweeps.store import Agent, Sweep, get_agent, get_sweep, list_sweep_runs
 
 Command = dict[str, Any]
@@ -65,7 +66,7 @@ def _settle(connection: sqlite3.Connection, agent: Agent, working_on: Collection
         run = get_run(connection, given.run_id)
         if run.name in working_on:
             mark_seen(connection, run.id)
-        elif given.told_to_stop and run.state in ("pending", "running"):
+        elif given.told_to_stop and run.state in ("pending", "running", "preempting"):
             # Its program was ended, so it can't say so itself.
             update_run(connection, run.id, {"state": "killed"})
         elif given.was_seen and run.state == "pending":
@@ -113,11 +114,13 @@ def _lags(connection: sqlite3.Connection, sweep: Sweep, config: SweepConfig, run
 def _next(
     connection: sqlite3.Connection, sweep: Sweep, config: SweepConfig, agent: Agent
 ) -> Command:
-    """Give the agent a run: one that was given and never started, or a new one."""
+    """Give the agent a run: one that never started, one that was preempted, or a new one."""
     for given in list_hand_outs(connection, sweep.id):
         run = get_run(connection, given.run_id)
         if run.state == "pending" and _is_free(connection, given, run, agent):
             return _command(run, config)
+        if resumed := _resume(connection, config, given, run, agent):
+            return resumed
     choice = next_choice(connection, sweep, config)
     if choice is None:
         return _EXIT
@@ -125,7 +128,7 @@ def _next(
     run = create_run(connection, sweep.project_id, secrets.token_hex(4), "pending")
     fields = {
         "sweep": sweep.name,
-        "config": json.dumps({key: {"value": value} for key, value in choice.items()}),
+        "config": json.dumps(_values(choice)),
         "displayName": f"sweep-{sweep.chosen + 1}",
     }
     update_run(connection, run.id, fields)
@@ -146,6 +149,23 @@ def _is_free(connection: sqlite3.Connection, given: HandOut, run: Run, agent: Ag
         return False
     give_again(connection, run.id)
     return True
+
+
+def _resume(
+    connection: sqlite3.Connection, config: SweepConfig, given: HandOut, run: Run, agent: Agent
+) -> Command | None:
+    """Let an agent go on with a run, if that was preempted, whoever had it before."""
+    # The config of the run holds more by now.
+    choice = given.choice or read_choice(run, config.parameters)
+    if run.current_state() != "preempted" or choice is None:
+        return None
+    take_over(connection, run.id, agent.id)
+    update_run(connection, run.id, {"state": "pending"})
+    return _command(run, config) | {"type": "resume", "args": _values(json.loads(choice))}
+
+
+def _values(choice: Choice) -> dict[str, Any]:
+    return {key: {"value": value} for key, value in choice.items()}
 
 
 def _command(run: Run, config: SweepConfig) -> Command:

@@ -76,7 +76,7 @@ def is_told_to_stop(connection: sqlite3.Connection, run_id: int) -> bool:
 
 
 def take_over(connection: sqlite3.Connection, run_id: int, agent_id: int) -> None:
-    """Give a run that one agent never started to another one."""
+    """Give a run that was never started, or preempted, to an agent as if for the first time."""
     connection.execute(
         "UPDATE agent_run SET agent_id = ?, times_given = 1, was_seen = 0 WHERE run_id = ?",
         (agent_id, run_id),

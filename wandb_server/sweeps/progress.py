@@ -52,7 +52,7 @@ def current_state(connection: sqlite3.Connection, sweep: Sweep) -> str:
     if sweep.state != "RUNNING":
         return sweep.state
     states = {run.current_state() for run in list_sweep_runs(connection, sweep)}
-    if states & {"pending", "running", "preempting"}:
+    if states & {"pending", "running", "preempting", "preempted"}:
         return "RUNNING"
     config = parse_config(sweep.config)
     trials = _list_trials(connection, sweep, config)
@@ -82,7 +82,7 @@ def _list_trials(connection: sqlite3.Connection, sweep: Sweep, config: SweepConf
     given = {found.run_id: found.choice for found in list_hand_outs(connection, sweep.id)}
     runs = [*list_prior_runs(connection, sweep.id), *list_sweep_runs(connection, sweep)]
     # What a run was given holds also where its program wrote another config.
-    return [Trial(run, given.get(run.id) or _read_choice(run, config.parameters)) for run in runs]
+    return [Trial(run, given.get(run.id) or read_choice(run, config.parameters)) for run in runs]
 
 
 def _read_all(
@@ -95,7 +95,7 @@ def _read_all(
     return [read_logged(connection, trial.run, metric) for trial in trials]
 
 
-def _read_choice(run: Run, parameters: list[Parameter]) -> str | None:
+def read_choice(run: Run, parameters: list[Parameter]) -> str | None:
     """Read a sweep's parameters from the config of a run that it didn't start."""
     config = {
         key: entry["value"]

@@ -14,6 +14,7 @@ from wandb_server.sweeps.config import parse_config
 from wandb_server.sweeps.hand_outs import SILENT_AFTER_SECONDS, list_hand_outs, tell_to_stop
 
 STATES = ("PENDING", "RUNNING", "PAUSED", "FINISHED", "CANCELED")
+_AT_WORK = ("running", "preempting", "crashed")  # a crashed one may only have been silent
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,12 @@ def _stop_runs(connection: sqlite3.Connection, sweep: Sweep) -> None:
     }
     owners = {given.run_id: given.agent_id for given in list_hand_outs(connection, sweep.id)}
     for run in list_sweep_runs(connection, sweep):
-        if run.state == "pending":
+        state = run.current_state()
+        if state in ("pending", "preempted"):
             update_run(connection, run.id, {"state": "killed"})
-        elif run.state == "running" and owners.get(run.id) in alive:
+        elif state in _AT_WORK and owners.get(run.id) in alive:
             tell_to_stop(connection, run.id)
-        elif run.state == "running":
+        elif state in _AT_WORK:
             request_stop(connection, run.id)
 
 
