@@ -1,35 +1,115 @@
-"""Tools around the pipeline: `python -m pipeline lock`, `python -m pipeline rollback`."""
+"""Tools around the pipeline: `python -m pipeline lock`, `rollback`, `reproduce`, ..."""
+
+# ruff: noqa: T201 - printing is what a command line is for
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.lock import lock
 from pipeline.rollback import rollback
 
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+_OVERRIDES = "keys of config.yaml, as main.py takes them: main.project_name=songs"
+_REPRODUCE = """\
+Run again what led to an artifact or a run, from the recorded commit, config and inputs, and
+compare. Nothing of the original is changed: it happens in a folder of its own, with a W&B
+server and an MLflow store of its own.
+"""
+_REPRODUCE_END = """\
+exit codes:
+  0  identical, or equal within the tolerance
+  1  different
+  2  it can't be done: no such run, no record, an unreachable commit, a step that fails
+"""
 
-def main() -> int:
-    """Run the tool that the command line names; return the exit code."""
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool that the command line names.
+
+    Args:
+        arguments: Words after the program's name; None takes the process's own.
+
+    Returns:
+        Exit code: 0, 1 after an error (2 for `reproduce`), 130 after Ctrl-C; else the tool's own.
+    """
+    options = build_parser().parse_args(arguments)
+    tool: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return tool(options)
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        return int(options.fault)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line; its result holds what runs as `run`."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
-    tools.add_parser(
-        "lock", help="pin what each conda.yml brings, in the constraints.txt beside it"
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, fault: int = 1
+    ) -> argparse.ArgumentParser:
+        tool = tools.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        tool.set_defaults(run=run, fault=fault)
+        return tool
+
+    add("lock", _lock, "pin what each conda.yml brings, in the constraints.txt beside it")
+    back = add(
+        "rollback", _rollback, "give the production alias back to the version that had it before"
     )
-    back = tools.add_parser(
-        "rollback", help="give the production alias back to the version that had it before"
+    again = add(
+        "reproduce", _reproduce, "run again what led to an artifact or a run, and compare", fault=2
     )
-    back.add_argument("overrides", nargs="*", help="keys of config.yaml: main.project_name=songs")
-    options = parser.parse_args()
-    try:
-        if options.tool == "lock":
-            said = [str(path) for path in lock()]
-        else:
-            said = rollback(options.overrides)
-    except PipelineError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    print(*said, sep="\n")  # noqa: T201  # the tool's answer
+    again.description, again.epilog = _REPRODUCE, _REPRODUCE_END
+    again.add_argument(
+        "target", help="model_export:v3, model_export:prod, or the id of a run in MLflow or W&B"
+    )
+    again.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-9,
+        help="relative difference of numbers that counts as equal; default: 1e-9",
+    )
+    again.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="new folder to keep the code and results in"
+    )
+    for tool in (back, again):
+        tool.add_argument("overrides", nargs="*", help=_OVERRIDES)
+    return parser
+
+
+def _lock(_: argparse.Namespace) -> int:
+    print(*lock(), sep="\n")
     return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    print(*rollback(options.overrides), sep="\n")
+    return 0
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from pipeline.reproduce.command import reproduce
+
+    return reproduce(
+        options.target,
+        options.overrides,
+        options.tolerance,
+        options.keep,
+        partial(print, flush=True),
+    )
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from mlflow.utils.virtualenv import (
 
 from pipeline.errors import EnvironmentManagerError
 from pipeline.locks import locked
+from pipeline.usage import note_made, note_used
 
-_PROGRAMS = {"uv": "uv", "conda": "conda", "virtualenv": "pyenv"}
-_INSTALL = {
+PROGRAMS = {"uv": "uv", "conda": "conda", "virtualenv": "pyenv"}
+INSTALL = {
     "uv": "pip install uv",
     "conda": "install Miniforge",
     "virtualenv": "install pyenv",
@@ -39,19 +40,35 @@ def check_manager(manager: str) -> None:
     Args:
         manager: uv, conda, virtualenv or local.
     """
-    program = _PROGRAMS.get(manager)
+    program = PROGRAMS.get(manager)
     if program and not shutil.which(program):
         raise EnvironmentManagerError(
             f"The environment manager {manager!r} needs the program {program!r}, which is not on "
-            f"the PATH. To get it: {_INSTALL[manager]}. To use another one: "
+            f"the PATH. To get it: {INSTALL[manager]}. To use another one: "
             "main.env_manager=uv, conda, virtualenv or local (local runs the steps in the "
             "environment that main.py runs in)."
         )
 
 
+def environment_root() -> Path:
+    """Return the folder of all environments, those of other projects included."""
+    return Path(_get_mlflow_virtualenv_root())
+
+
+def locate(project: Project, folder: Path) -> Path:
+    """Return the folder of the environment that a project leads to, made or not.
+
+    Args:
+        project: A loaded MLproject with a `conda_env`.
+        folder: The project's folder.
+    """
+    python_env = _PythonEnv.from_conda_yaml(project.env_config_path)
+    return environment_root() / str(_get_virtualenv_name(python_env, folder))
+
+
 def lock_folder() -> Path:
     """Return the folder of the lock files that all pipelines of a user look at."""
-    return Path(_get_mlflow_virtualenv_root()) / ".locks"
+    return environment_root() / ".locks"
 
 
 def activation(project: Project, folder: Path, manager: str) -> list[str]:
@@ -75,28 +92,28 @@ def activation(project: Project, folder: Path, manager: str) -> list[str]:
                     project.env_config_path
                 ).get_activate_command()
                 return commands
-        python_env = _PythonEnv.from_conda_yaml(project.env_config_path)
-        name = _get_virtualenv_name(python_env, folder)
-        env_dir = Path(_get_mlflow_virtualenv_root()) / name
-        if not env_dir.exists() or _mark(env_dir).exists():
-            with locked(locks / name):
-                _create(env_dir, python_env, folder, "uv" if manager == "uv" else "virtualenv")
+        env_dir = locate(project, folder)
+        if not env_dir.exists() or unfinished_mark(env_dir).exists():
+            with locked(locks / env_dir.name):
+                _create(env_dir, project, folder, "uv" if manager == "uv" else "virtualenv")
     except (MlflowException, ShellCommandException) as error:
         raise EnvironmentManagerError(
             f"The environment of {folder.name} can't be made with {manager}: {error}"
         ) from error
+    note_used(env_dir, folder)
     return [_get_virtualenv_activate_cmd(env_dir)]
 
 
-def _mark(env_dir: Path) -> Path:
+def unfinished_mark(env_dir: Path) -> Path:
+    """Return the mark that stands beside an environment until it is complete."""
     return env_dir.with_name(f"{env_dir.name}.unfinished")
 
 
 def _create(
-    env_dir: Path, python_env: _PythonEnv, folder: Path, manager: Literal["uv", "virtualenv"]
+    env_dir: Path, project: Project, folder: Path, manager: Literal["uv", "virtualenv"]
 ) -> None:
     """Make the environment while its lock is held."""
-    mark = _mark(env_dir)
+    mark = unfinished_mark(env_dir)
     if env_dir.exists() and not mark.exists():
         return
     # A killed maker's installer may live on for a moment and write into the folder again.
@@ -109,7 +126,7 @@ def _create(
         try:
             _create_virtualenv(
                 local_model_path=folder,
-                python_env=python_env,
+                python_env=_PythonEnv.from_conda_yaml(project.env_config_path),
                 env_dir=env_dir,
                 env_manager=manager,
                 capture_output=True,
@@ -118,4 +135,5 @@ def _create(
         except ShellCommandException:
             if not attempts:
                 raise
+    note_made(env_dir, folder)
     mark.unlink()

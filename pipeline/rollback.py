@@ -3,8 +3,6 @@
 import os
 
 from pipeline.errors import ConfigError
-from pipeline.overrides import expand_arguments
-from pipeline.root import ROOT
 
 
 def rollback(overrides: list[str]) -> list[str]:
@@ -22,20 +20,11 @@ def rollback(overrides: list[str]) -> list[str]:
         WandbError: W&B can't be used.
     """
     # `python -m pipeline lock` needs none of this.
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-
-    from pipeline.config import validate
+    from pipeline.compose import compose_config
     from pipeline.registry import Registry
-    from pipeline.schema import register_schema
     from pipeline.wandb_target import choose
 
-    register_schema()
-    try:
-        with initialize_config_dir(str(ROOT), version_base="1.3"):
-            config = validate(compose("config", expand_arguments(overrides)))
-    except HydraException as error:
-        raise ConfigError(str(error)) from error
+    config = compose_config(overrides)
     model, evaluate = config.random_forest_pipeline.export_artifact, config.evaluate
     if model is None:
         raise ConfigError("random_forest_pipeline.export_artifact is null: name the model.")

@@ -1,0 +1,1 @@
+"""Runs again what led to an artifact, from the recorded commit and config, and compares."""
