@@ -153,6 +153,28 @@ def list_steps(connection: sqlite3.Connection, run_id: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def list_steps_with(connection: sqlite3.Connection, run_id: int, text: str) -> list[int]:
+    """List the steps of a run's history whose lines hold a text, each once, in order."""
+    rows = connection.execute(
+        "SELECT DISTINCT step FROM run_line WHERE run_id = ? AND stream = 'history'"
+        " AND instr(content, ?) > 0 ORDER BY step",
+        (run_id, text),
+    )
+    return [row[0] for row in rows]
+
+
+def read_rows_at(
+    connection: sqlite3.Connection, run_id: int, steps: Sequence[int]
+) -> list[tuple[int, dict[str, Any]]]:
+    """Read the history lines of these steps, by step."""
+    rows = connection.execute(
+        "SELECT step, content FROM run_line WHERE run_id = ? AND stream = 'history'"
+        " AND step IN (SELECT value FROM json_each(?)) ORDER BY step, number, writer",
+        (run_id, json.dumps(steps)),
+    )
+    return [(step, parse_object(content)) for step, content in rows]
+
+
 def _step(stream: str, content: str, number: int) -> int | None:
     """Read the step of a history line; a line without one (shared mode) counts by number."""
     if stream != HISTORY:

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,13 @@ with wandb.init(project="songs", job_type="train", group="trial " + hostile, nam
         run.log({"val/roc_auc_ovo": 0.953412, "epoch": epoch, "metric " + hostile: epoch})
     run.log({"matrix": wandb.Image("pixel.png"), "errors":
              wandb.Table(columns=["column " + hostile], data=[["cell " + hostile]])})
+    bars = wandb.Table(columns=["name", "value"], data=[["bar " + hostile, 1]])
+    run.log({"plot " + hostile: wandb.plot.bar(bars, "name", "value", title="title " + hostile),
+             "own": wandb.plot_table("me/own " + hostile, bars, {}),
+             "confusion": wandb.plot.confusion_matrix(
+                 y_true=[0, 1, 1], preds=[0, 1, 0], class_names=["class " + hostile, "other"])})
+    run.log({"weights " + hostile: wandb.Histogram([1, 2, 2, 3]),
+             "page " + hostile: wandb.Html("<script>alert(1)</script>")})
     run.summary["said " + hostile] = "summary " + hostile
     run.alert("alert " + hostile, "alarm " + hostile)
     print("console \x1b[31m" + hostile + "\x1b[0m")
@@ -198,7 +206,9 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
         for tag, attributes in page.tags:
             assert tag not in {"object", "embed"}, page.path
             if tag == "script":
-                assert str(attributes["src"]).startswith("/static/pages.js?"), page.path
+                assert re.match(r"/static/(pages|parallel)\.js\?", str(attributes["src"])), (
+                    page.path
+                )
             assert str(attributes.get("action", "/")).startswith("/"), page.path
             if tag == "iframe":
                 assert attributes["sandbox"] is None, page.path  # nothing is allowed
@@ -211,6 +221,7 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
         *("run ", "trial ", "note ", "tag ", "key ", "value ", "said ", "summary ", "console "),
         *("model ", "about ", "meta ", "data ", "alias ", "https://example.org/"),
         *("metric ", "column ", "cell ", "sweep ", "alert ", "alarm "),
+        *("bar ", "title ", "me/own ", "class ", "weights ", "page "),
     ],
 )
 def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> None:
@@ -237,12 +248,31 @@ def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:
     assert any(f"metric {HOSTILE} from 0 to 2, at last 2." in text for text in said)
 
 
+def test_plots_of_the_sdk_are_drawn_and_others_stay_tables(pages: dict[str, Page]) -> None:
+    run = only(pages, "/runs/", "0.953412")
+    said = {str(attributes.get("aria-label")) for tag, attributes in run.tags if tag == "svg"}
+    assert {"value: 1 bars.", "count: 4 values from 1 to 3."} <= said
+    assert "Rows: the actual class" in run.text
+    assert "A chart of the preset me/own" in run.text
+
+
+@pytest.mark.parametrize("step", ["x", "-1", "1.5", "9" * 40])
+@pytest.mark.usefixtures("site")
+def test_a_step_that_is_no_number_is_refused(
+    browser: requests.Session, step: str, isolated_home: Path
+) -> None:
+    url = (isolated_home / "hostile" / "urls").read_text().splitlines()[0]
+    reply = browser.get(url, params={"step": step}, timeout=10)
+    assert reply.status_code == 400
+    assert "a whole number is wanted" in reply.text
+
+
 def test_metrics_are_drawn_over_the_axis_that_define_metric_names(pages: dict[str, Page]) -> None:
     run = only(pages, "/runs/", "0.953412")
     axes = {
         str(attributes["aria-label"]).partition(":")[0]: attributes["data-label"]
         for tag, attributes in run.tags
-        if tag == "svg"
+        if tag == "svg" and "data-label" in attributes
     }
     assert axes["val/roc_auc_ovo"] == "epoch"
     assert axes["epoch"] == "_step"
@@ -372,7 +402,9 @@ def test_files_are_served_where_no_script_runs(pages: dict[str, Page]) -> None:
     files = {path: page for path, page in pages.items() if path.startswith("/download/")}
     assert any(".html" in path for path in files)
     for page in files.values():
-        assert page.headers["content-security-policy"] == "sandbox"
+        policy = page.headers["content-security-policy"].split("; ")
+        assert policy[:2] == ["sandbox", "default-src 'none'"]
+        assert not any(rule.startswith(("script", "connect", "frame")) for rule in policy)
         assert page.headers["x-content-type-options"] == "nosniff"
 
 

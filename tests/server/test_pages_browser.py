@@ -1,81 +1,45 @@
-"""A newcomer's way through the pages, in a real browser.
-
-It needs a Chromium: one on the PATH, or one that `playwright install chromium` brought.
-"""
+"""The pages in a real browser: what only a browser can tell."""
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browsing import open_browser, visit
 from wandb_server import Server
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Three trials of a pipeline of three steps, and what each of them would log.
+# A run that logs one of each kind, and two versions of a model.
 LOG = r"""
-import json, sys, wandb
+import json, wandb
 hostile = "<img src=x onerror=document.title='owned'>"
-for number, score in enumerate([0.91, 0.97, 0.93]):
-    name = ("trial %d " % number) + hostile
-    with wandb.init(project="songs", job_type="download", name="download") as run:
-        raw = wandb.Artifact("raw_data", "raw_data")
-        with raw.new_file("rows.csv") as file:
-            file.write("title,tempo\na,1\n")
-        run.log_artifact(raw).wait()
-    with wandb.init(project="songs", job_type="train", name=name,
-                    config={"max_depth": 5 + number}) as run:
-        run.use_artifact("raw_data:latest")
-        for step in range(20):
-            run.log({"loss": 1 / (step + 1 + number)})
-        run.summary["test/roc_auc_ovo"] = score
-        matrix = wandb.Table(columns=["actual", "predicted"], data=[["dnb", number]])
-        run.log({"confusion": matrix})
-        model = wandb.Artifact("model_export", "model", metadata={"score": score})
-        with model.new_file("card.html") as file:
-            file.write("<h1>Model card</h1><script>parent.document.title='owned'</script>")
-        with model.new_file("logo.svg") as file:
-            file.write("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>"
-                       "<script>top.document.title='owned'</script><rect width='9'/></svg>")
-        with model.new_file("weights.json") as file:
-            json.dump({"score": score}, file)
-        run.log_artifact(model, aliases=["prod"] if number == 0 else []).wait()
-    print(run.url)
-"""
-USE = """
-import wandb
-print(wandb.Api().artifact("local/songs/model_export:prod").version)
+own = "top.document.title='owned'"
+pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+card = ("<style>h1 { color: rgb(1, 2, 3) }</style><h1>Model card</h1>"
+        f"<img src='{pixel}' alt='inside'>"
+        f"<img src='/static/icon.svg' alt='outside'><script>{own}</script>")
+with wandb.init(project="songs", job_type="train", name="trial " + hostile) as run:
+    for step in range(20):
+        run.log({"loss": 1 / (step + 1), "weights": wandb.Histogram([step, step, step + 1])})
+    run.log({"card": wandb.Html(card)})
+    model = wandb.Artifact("model_export", "model")
+    with model.new_file("card.html") as file:
+        file.write(card)
+    with model.new_file("logo.svg") as file:
+        file.write("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>"
+                   f"<script>{own}</script><rect width='9'/></svg>")
+    run.log_artifact(model, aliases=["prod"]).wait()
+for depth in range(3):
+    with wandb.init(project="trials", name=f"depth {depth}", config={"depth": depth}) as run:
+        run.summary["score"] = depth / 2
 """
 
 
-def find_chromium() -> str | None:
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the PATH, and no playwright's")
-    expect.set_options(timeout=15_000)  # the machine may be busy with other tests
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=options)
-        yield browser
-        browser.close()
-
-
-def run_python(server: Server, folder: Path, text: str) -> list[str]:
+def run_python(server: Server, folder: Path, text: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", text],
         cwd=folder,
@@ -86,7 +50,12 @@ def run_python(server: Server, folder: Path, text: str) -> list[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -98,72 +67,72 @@ def site(module_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Ser
 @pytest.fixture
 def page(chromium: Browser, site: Server) -> Iterator[Page]:
     """A signed-in page; what the browser's console complains of fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        # Chromium says of each sandboxed frame that its script was held back, as it should be.
-        if message.type in {"error", "warning"} and "sandboxed" not in message.text:
-            complaints.append(message.text)
-
-    page.on("console", listen)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(site.sign_in_url("/local/songs"))
-    yield page
-    assert complaints == []
-    assert page.title() != "owned"
-    context.close()
+    with visit(chromium, site.sign_in_url("/local/songs")) as page:
+        yield page
+        assert page.title() != "owned"
 
 
-def test_a_newcomer_finds_the_best_run_compares_and_moves_prod(
-    page: Page, site: Server, tmp_path: Path
+def test_a_web_page_among_the_files_has_its_own_looks_and_can_do_nothing(
+    page: Page, site: Server
 ) -> None:
-    page.get_by_label("Filter", exact=True).fill("job_type = train")
-    page.get_by_role("button", name="Show").click()
-    page.get_by_role("link", name="test/roc_auc_ovo").click()
-    rows = page.locator("table.runs tbody tr")
-    expect(rows).to_have_count(3)
-    expect(rows.first).to_contain_text("trial 1")
-    expect(page.locator("th[aria-sort=descending]")).to_have_text("test/roc_auc_ovo")
-    view = page.url
-
-    rows.nth(0).get_by_role("checkbox").check()
-    rows.nth(1).get_by_role("checkbox").check()
-    page.get_by_role("button", name="Compare selected").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 runs")
-    expect(page.locator("figure", has_text="loss").locator("polyline")).to_have_count(2)
-    expect(page.get_by_role("row", name=re.compile("max_depth"))).to_contain_text("6")
-
-    page.goto(view)  # the address holds the whole view
-    rows.first.get_by_role("link").click()
-    expect(page.get_by_role("heading", name=re.compile("confusion"))).to_be_visible()
-    expect(page.get_by_role("cell", name="dnb")).to_be_visible()
-    page.get_by_role("link", name="model_export:v1").click()
-    page.get_by_role("link", name="Lineage").click()
-    page.get_by_role("link", name=re.compile("^version raw_data:v0")).click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("raw_data:v0")
-
-    page.goto(f"{site.base_url}/local/songs/artifacts/model/model_export/v1")
-    expect(page.get_by_role("img", name="logo.svg")).to_be_visible()
-    page.get_by_label("Alias", exact=True).fill("prod")
-    page.get_by_role("button", name="Point it here").click()
-    expect(page.get_by_role("main")).to_contain_text("model_export:v0. Afterwards")
-    page.get_by_role("button", name="Move prod from v0 to v1").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("prod")
-    assert run_python(site, tmp_path, USE) == ["v1"]
-
-
-def test_a_web_page_among_the_files_is_shown_and_can_do_nothing(page: Page, site: Server) -> None:
     page.goto(f"{site.base_url}/local/songs/artifacts/model/model_export/v0/files/card.html")
     card = page.frame_locator("iframe")
-    expect(card.get_by_role("heading", name="Model card")).to_be_visible()
+    expect(card.get_by_role("heading", name="Model card")).to_have_css("color", "rgb(1, 2, 3)")
+    expect(card.get_by_alt_text("inside")).to_have_js_property("naturalWidth", 1)
+    expect(card.get_by_alt_text("outside")).to_have_js_property("complete", True)
+    expect(card.get_by_alt_text("outside")).to_have_js_property("naturalWidth", 0)
+
+
+def test_a_logged_page_is_shown_on_the_run_s_page(page: Page) -> None:
+    page.get_by_role("link", name=re.compile("^trial")).click()
+    expect(page.get_by_role("link", name="card", exact=True)).to_be_visible()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="Model card")).to_be_visible()
+
+
+def test_an_image_that_holds_a_script_is_shown_without_it(page: Page, site: Server) -> None:
+    page.goto(f"{site.base_url}/local/songs/artifacts/model/model_export/prod")
+    expect(page.get_by_role("img", name="logo.svg")).to_be_visible()
 
 
 def test_a_chart_names_its_value_at_the_pointer(page: Page) -> None:
-    page.get_by_role("link", name=re.compile("^trial 0")).click()
+    page.get_by_role("link", name=re.compile("^trial")).click()
     page.locator("svg.chart").first.hover(position={"x": 100, "y": 50})
     expect(page.locator(".readout")).to_have_text(re.compile(r"^_step \d+: \d(\.\d+)?$"))
+
+
+def test_histograms_are_shown_step_by_step(page: Page) -> None:
+    page.get_by_role("link", name=re.compile("^trial")).click()
+    expect(page.get_by_label("count: 3 values from 19 to 20.")).to_be_visible()
+    expect(page.get_by_label(re.compile("the median goes from 0"))).to_be_visible()
+    page.get_by_role("link", name="Earlier").click()
+    page.get_by_role("link", name="Earlier").click()
+    expect(page.get_by_label("count: 3 values from 18 to 19.")).to_be_visible()
+
+
+def test_a_range_on_an_axis_chooses_runs_by_pointer_and_by_keyboard(
+    page: Page, site: Server
+) -> None:
+    page.goto(f"{site.base_url}/local/trials/compare")
+    chosen = page.locator("#ranges output")
+    expect(chosen).to_have_text("3 of 3 runs")
+    chart = page.locator("svg.parallel")
+    chart.scroll_into_view_if_needed()
+    box, axis = chart.bounding_box(), page.locator("#ranges [data-place]").first
+    assert box is not None
+    x = box["x"] + float(axis.get_attribute("data-place") or 0)
+    page.mouse.move(x, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(x, box["y"] + 310, steps=3)
+    page.mouse.up()
+    expect(chosen).to_have_text("1 of 3 runs")
+
+    page.get_by_role("button", name="Show all").click()
+    expect(chosen).to_have_text("3 of 3 runs")
+    page.get_by_label("depth from").press("PageUp")
+    expect(chosen).to_have_text("2 of 3 runs")
+    page.get_by_role("link", name="Compare only these").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 runs")
 
 
 def test_a_running_run_is_followed_without_loading_the_page_again(
@@ -197,11 +166,18 @@ run.finish()
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/compare", "/artifacts", "/artifacts/model/model_export/v1/lineage", "/sweeps"]
+    "path",
+    [
+        "/songs",
+        "/trials/compare",
+        "/songs/artifacts",
+        "/songs/artifacts/model/model_export/v0/lineage",
+        "/songs/sweeps",
+    ],
 )
 def test_narrow_pages_are_not_wider_than_the_screen(page: Page, site: Server, path: str) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
-    page.goto(f"{site.base_url}/local/songs{path}")
+    page.goto(f"{site.base_url}/local{path}")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 

@@ -61,7 +61,9 @@ def compare(visit: Visit) -> dict[str, Any]:
         found = find_runs(visit.connection, home.id, view)
     runs = [complete(visit.connection, run) for run in found[:_MOST_RUNS]]
     metrics = _numeric(runs)
-    metric = visit.query.get("metric") or (_first_score(runs, metrics) or "")
+    sorted_by = view.sort.removeprefix("-")
+    first = sorted_by if sorted_by in metrics else _first_score(runs, metrics)
+    metric = visit.query.get("metric") or first or ""
     different = [f"config.{name}" for name in varying([dict(settings(run)) for run in runs])]
     numeric_settings = [
         key for key in different if any(read_number(run, key) is not None for run in runs)
@@ -74,7 +76,8 @@ def compare(visit: Visit) -> dict[str, Any]:
         "count": len(found),
         "runs": [_entry(home, run, index) for index, run in enumerate(runs[:_CURVES])],
         "shown": len(runs),
-        "pairs": pairs,
+        "pairs": [pair for pair in pairs if pair[0] != "filter"],
+        "filter": None if names else view.filter,
         "metrics": metrics,
         "metric": metric,
         "xs": [*numeric_settings, *(key for key in metrics if key != metric)],

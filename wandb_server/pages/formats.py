@@ -1,6 +1,7 @@
 """How values look on a page: sizes, times, numbers, nested settings."""
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -62,15 +63,28 @@ def short_number(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else cut(str(value), _LONGEST_CELL)
 
 
+def as_number(value: object) -> float | None:
+    """Give a finite number as a float; None for anything else, integers beyond floats included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def cut(text: str, length: int) -> str:
     """Shorten a text to so many characters, and show that it was."""
     return text if len(text) <= length else text[: length - 2] + " …"
 
 
 def full_value(value: object) -> str:
-    """Write a value in full: text as it is, logged media as its file, anything else as JSON."""
-    if isinstance(value, dict) and "path" in value and "_type" in value:
-        return f"{value['_type']}: {value['path']}"
+    """Write a value in full: text as it is, logged media by type and file, else as JSON."""
+    if isinstance(value, dict) and "_type" in value:
+        return ": ".join(
+            cut(str(value[key]), _LONGEST_TEXT) for key in ("_type", "path") if key in value
+        )
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return cut(text, _LONGEST_TEXT)
 

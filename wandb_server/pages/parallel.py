@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from wandb_server.pages.formats import cut, short_number
 from wandb_server.pages.plots import Mark
@@ -16,19 +16,27 @@ _WORDS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its heading, its place from the left and its marks from the top."""
+    """An axis: its heading, its place from the left and its marks from the top.
+
+    `low` and `high` are the values at its ends; where `words` has any, they stand on it evenly.
+    """
 
     heading: str
     place: float
     ticks: list[Tick]
+    low: float
+    high: float
+    words: list[str]
 
 
 @dataclass(frozen=True)
 class Parallel:
-    """The whole chart."""
+    """The whole chart; its axes go from `top` to `bottom`."""
 
     width: float
     height: float
+    top: float
+    bottom: float
     axes: list[Axis]
     lines: list[Mark]
 
@@ -53,11 +61,12 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     """
     whole = [run for run in runs if all(value is not None for value in run.values)]
     columns = [[run.values[index] for run in whole] for index in range(len(headings))]
-    places = [_places(column) for column in columns]
+    placed = [_place(column) for column in columns]
+    places = [column.places for column in placed]
     gap = round(max(_WIDTH / max(len(headings) - 1, 2), _LEAST_GAP))
     axes = [
-        Axis(heading, _SIDE + index * gap, _ticks(columns[index], places[index]))
-        for index, heading in enumerate(headings)
+        Axis(heading, _SIDE + index * gap, column.ticks, column.low, column.high, column.words)
+        for index, (heading, column) in enumerate(zip(headings, placed, strict=True))
     ]
     lines = [
         Mark(
@@ -73,28 +82,30 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
         for row, run in enumerate(whole)
     ]
     width = 2 * _SIDE + max(len(headings) - 1, 0) * gap
-    return Parallel(width, _BOTTOM + 20, axes, lines)
+    return Parallel(width, _BOTTOM + 20, _TOP, _BOTTOM, axes, lines)
 
 
 def _are_numbers(column: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in column)
 
 
-def _places(column: Sequence[Any]) -> list[float]:
+class _Placed(NamedTuple):
+    """A column on its axis; fields as in `Axis`, and where each run's value is."""
+
+    places: list[float]
+    ticks: list[Tick]
+    low: float
+    high: float
+    words: list[str]
+
+
+def _place(column: Sequence[Any]) -> _Placed:
     if _are_numbers(column):
         scale = fit(column, _BOTTOM, _TOP)
-        return [scale.place(value) for value in column]
-    words = _words(column)
+        places = [scale.place(value) for value in column]
+        return _Placed(places, scale.ticks(5), scale.low, scale.high, [])
+    words = sorted({short_number(value) for value in column})
     scale = fit(range(len(words)), _BOTTOM, _TOP)
-    return [scale.place(words.index(short_number(value))) for value in column]
-
-
-def _ticks(column: Sequence[Any], places: Sequence[float]) -> list[Tick]:
-    if _are_numbers(column):
-        return fit(column, _BOTTOM, _TOP).ticks(5)
-    known = dict(zip(map(short_number, column), places, strict=True))
-    return [Tick(place, cut(word, 18)) for word, place in sorted(known.items())[:_WORDS_SHOWN]]
-
-
-def _words(column: Sequence[Any]) -> list[str]:
-    return sorted({short_number(value) for value in column})
+    places = [scale.place(words.index(short_number(value))) for value in column]
+    ticks = [Tick(scale.place(index), cut(word, 18)) for index, word in enumerate(words)]
+    return _Placed(places, ticks[:_WORDS_SHOWN], scale.low, scale.high, words)

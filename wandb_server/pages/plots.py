@@ -7,9 +7,11 @@ seen, and every mark can be a link.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from wandb_server.pages.formats import short_number
+from wandb_server.pages.histograms import SHARES, Histogram, quantile
 from wandb_server.pages.scales import Scale, Tick, fit
 
 COLOURS = 10  # of the style sheet: series-0, series-1, ...
@@ -41,7 +43,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Plot:
-    """A chart with two axes."""
+    """A chart with two axes; `kind` says what its marks are: lines, dots, bars, columns, bands."""
 
     title: str
     text: str
@@ -54,6 +56,7 @@ class Plot:
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     marks: list[Mark]
+    kind: str = "lines"
 
 
 def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
@@ -90,7 +93,9 @@ def draw_dots(title: str, x_label: str, series: Sequence[Series]) -> Plot:
         for line in series
         for a, b in line.points
     ]
-    return _plot(title, f"{title} over {x_label}: {len(marks)} runs.", x_label, x, y, marks)
+    return _plot(
+        title, f"{title} over {x_label}: {len(marks)} points.", x_label, x, y, marks, "dots"
+    )
 
 
 def draw_bars(title: str, values: Sequence[Series]) -> Plot:
@@ -113,9 +118,52 @@ def draw_bars(title: str, values: Sequence[Series]) -> Plot:
         marks.append(
             Mark(shape, line.colour, f"{line.label}: {short_number(line.points[0][1])}", line.url)
         )
-    text = f"{title} of {len(values)} runs."
+    text = f"{title}: {len(values)} bars."
     frame = (left, _TOP, WIDTH - _RIGHT, height - _BOTTOM)
-    return Plot(title, text, "", WIDTH, height, frame, x, y, x.ticks(4), [], marks)
+    return Plot(title, text, "", WIDTH, height, frame, x, y, x.ticks(4), [], marks, "bars")
+
+
+def draw_columns(title: str, x_label: str, found: Histogram) -> Plot:
+    """Draw a histogram as columns that stand side by side."""
+    x = fit(found.edges, _LEFT, WIDTH - _RIGHT)
+    y = fit([0.0, *found.counts], HEIGHT - _BOTTOM, _TOP)
+    floor = y.place(0)
+    marks = []
+    for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True):
+        left, top = x.place(low), y.place(count)
+        width = max(round(x.place(high) - left - 0.6, 1), 0.4)
+        shape = {"x": left, "y": top, "width": width, "height": round(floor - top, 1)}
+        if count:
+            text = f"{short_number(low)} to {short_number(high)}: {short_number(count)}"
+            marks.append(Mark(shape, 0, text, None))
+    total = short_number(sum(found.counts))
+    ends = " to ".join(short_number(found.edges[at]) for at in (0, -1))
+    text = f"{title}: {total} values from {ends}."
+    return _plot(title, text, x_label, x, y, marks, "columns")
+
+
+def draw_bands(title: str, course: Sequence[tuple[float, Histogram]]) -> Plot:
+    """Draw how a histogram changed: its median, and bands that hold 50 and 90 % of the values.
+
+    Args:
+        title: What the histograms are of.
+        course: At least one histogram, each with its step, in order.
+    """
+    rows = [(step, [quantile(found, share) for share in SHARES]) for step, found in course]
+    x, y = _axes([(step, value) for step, values in rows for value in values], is_time=False)
+    lines = [
+        [f"{x.place(step)},{y.place(values[index])}" for step, values in rows]
+        for index in range(len(SHARES))
+    ]
+    shapes = [
+        (" ".join(lines[0] + lines[4][::-1]), "90 % of the values"),
+        (" ".join(lines[1] + lines[3][::-1]), "50 % of the values"),
+        (" ".join(lines[2]), "median"),
+    ]
+    marks = [Mark({"points": points}, 0, text, None) for points, text in shapes]
+    first, last = (short_number(rows[at][1][2]) for at in (0, -1))
+    text = f"{title} over {len(rows)} steps: the median goes from {first} to {last}."
+    return _plot(title, text, "_step", x, y, marks, "bands")
 
 
 def _axes(points: Sequence[Point], is_time: bool) -> tuple[Scale, Scale]:
@@ -124,9 +172,18 @@ def _axes(points: Sequence[Point], is_time: bool) -> tuple[Scale, Scale]:
     return x, y
 
 
-def _plot(title: str, text: str, x_label: str, x: Scale, y: Scale, marks: list[Mark]) -> Plot:
+def _plot(
+    title: str,
+    text: str,
+    x_label: str,
+    x: Scale,
+    y: Scale,
+    marks: list[Mark],
+    kind: str = "lines",
+) -> Plot:
     frame = (_LEFT, _TOP, WIDTH - _RIGHT, HEIGHT - _BOTTOM)
-    return Plot(title, text, x_label, WIDTH, HEIGHT, frame, x, y, x.ticks(5), y.ticks(5), marks)
+    ticks = x.ticks(5), y.ticks(5)
+    return Plot(title, text, x_label, WIDTH, HEIGHT, frame, x, y, *ticks, marks, kind)
 
 
 def _say(title: str, series: Sequence[Series]) -> str:

@@ -20,6 +20,10 @@ _ROWS_SHOWN = 50
 _COLUMNS_SHOWN = 60
 
 
+# Columns and rows.
+Table = tuple[list[str], list[list[Any]]]
+
+
 @dataclass(frozen=True)
 class Preview:
     """What is shown of a file.
@@ -79,11 +83,19 @@ def table_shape(path: Path, name: str) -> Shape | None:
                 reader = csv.reader(file, delimiter=_delimiter(name))
                 return Shape(next(reader, []), sum(1 for _ in reader))
         if name.endswith(".table.json") and path.stat().st_size <= _LARGEST_JSON:
-            fields = _load_table(path)
-            return Shape(list(map(str, fields["columns"])), len(fields["data"]))
+            columns, rows = _load_table(path)
+            return Shape(columns, len(rows))
     except (_UnreadableError, csv.Error, FileNotFoundError):
         return None
     return None
+
+
+def read_table(path: Path) -> Table | None:
+    """Read a table as `wandb.Table` writes it; None if it isn't one, is too large, or is gone."""
+    try:
+        return _load_table(path) if path.stat().st_size <= _LARGEST_JSON else None
+    except (_UnreadableError, FileNotFoundError):
+        return None
 
 
 class _UnreadableError(Exception):
@@ -135,8 +147,8 @@ def _json(path: Path, name: str) -> Preview:
     if path.stat().st_size > _LARGEST_JSON:
         return _text(path)
     if name.endswith(".table.json"):
-        fields = _load_table(path)
-        return _table(fields["columns"], fields["data"], len(fields["data"]))
+        columns, rows = _load_table(path)
+        return _table(columns, rows, len(rows))
     text = json.dumps(_load_json(path), indent=2, ensure_ascii=False)
     note = "" if len(text) <= _TEXT_SHOWN else "Only its beginning is shown."
     return Preview("text", note, cut(text, _TEXT_SHOWN))
@@ -149,7 +161,7 @@ def _load_json(path: Path) -> Any:
         raise _UnreadableError(str(error)) from error
 
 
-def _load_table(path: Path) -> dict[str, Any]:
+def _load_table(path: Path) -> Table:
     """Read a table as `wandb.Table` writes it."""
     fields = _load_json(path)
     is_table = (
@@ -160,7 +172,7 @@ def _load_table(path: Path) -> dict[str, Any]:
     )
     if not is_table:
         raise _UnreadableError("it has no columns and data")
-    return dict(fields)
+    return list(map(str, fields["columns"])), fields["data"]
 
 
 def _parquet(path: Path, _name: str) -> Preview:

@@ -15,9 +15,9 @@ from wandb_server.pages import addresses, formats
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
-        "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
+        "script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     # Other sites learn nothing; this server's own forms need it to say where they come from.
@@ -29,6 +29,7 @@ _STATIC = {
     "style.css": "text/css",
     "charts.css": "text/css",
     "pages.js": "text/javascript",
+    "parallel.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _FILTERS = {
@@ -37,6 +38,7 @@ _FILTERS = {
     "duration": formats.readable_duration,
     "number": formats.short_number,
     "value": formats.full_value,
+    "short": formats.cut,
 }
 
 

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wandb_server import queries
+from wandb_server.artifact.records import LOGGED_TABLE
 from wandb_server.blobs import BlobStore
 from wandb_server.console import parse_line
 from wandb_server.errors import NotFoundError
 from wandb_server.lines import EVENTS, HISTORY, OUTPUT, count_lines, parse_object, read_last_lines
 from wandb_server.pages import addresses, formats
 from wandb_server.pages.plots import Plot, Series, draw_lines
-from wandb_server.pages.previews import Preview, preview
+from wandb_server.pages.previews import preview
+from wandb_server.pages.run_media import show_media
 from wandb_server.pages.series import (
     RUNTIME,
     STEP,
@@ -23,7 +25,6 @@ from wandb_server.pages.series import (
 )
 from wandb_server.pages.terminal import read_spans
 from wandb_server.pages.visits import (
-    FileLink,
     Visit,
     file_link,
     find_home,
@@ -36,8 +37,6 @@ from wandb_server.runs import Run
 
 _CONSOLE_LINES = 500
 _CHARTS = 24
-_IMAGES_SHOWN = 60
-_TABLES_SHOWN = 4
 _LARGEST_METADATA = 1 << 20  # bytes
 _METADATA, _PATCH = "wandb-metadata.json", "diff.patch"
 
@@ -59,7 +58,6 @@ def run(visit: Visit) -> dict[str, Any]:
     files = [
         file_link(visit.urls, url, file.name, file.size, file.digest, None) for file in page.files
     ]
-    images = [file for file in files if file.is_image]
     lines = read_last_lines(visit.connection, found.id, OUTPUT, _CONSOLE_LINES)
     return {
         "project": home,
@@ -69,7 +67,7 @@ def run(visit: Visit) -> dict[str, Any]:
         "is_live": page.row.state in {"running", "pending"},
         "alerts": page.alerts,
         "about": _about(visit.blobs, found, page.files),
-        "summary": page.row.summary,
+        "summary": _without_media(page.row.summary),
         **_charts(visit, found),
         "system": _system_charts(visit, found),
         "console": [
@@ -77,11 +75,11 @@ def run(visit: Visit) -> dict[str, Any]:
         ],
         "lines_left_out": count_lines(visit.connection, found.id, OUTPUT) - len(lines),
         "files": files,
-        "images": images[:_IMAGES_SHOWN],
-        "images_left_out": max(len(images) - _IMAGES_SHOWN, 0),
-        "tables": _tables(visit.blobs, page.files, files),
+        **show_media(visit, found, url, page.files, files),
         "used": [version_link(visit.connection, row) for row in page.inputs],
-        "made": [version_link(visit.connection, row) for row in page.outputs],
+        "made": [
+            version_link(visit.connection, row) for row in page.outputs if row.type != LOGGED_TABLE
+        ],
     }
 
 
@@ -127,6 +125,17 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
     return {name: formats.cut(str(value), 300) for name, value in facts.items() if value}
 
 
+def _without_media(summary: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is shown as plots and media."""
+    kept: dict[str, Any] = {}
+    for name, value in summary.items():
+        if not isinstance(value, dict):
+            kept[name] = value
+        elif "_type" not in value and (inner := _without_media(value)):
+            kept[name] = inner
+    return kept
+
+
 def _charts(visit: Visit, found: Run) -> dict[str, Any]:
     """Draw the run's metrics, over the x axis that the address asks for or else their own."""
     keys = numeric_keys(found)
@@ -166,16 +175,3 @@ def _chart(key: str, axis: str, metric: Metric) -> Chart:
         notes.append(f"{metric.skipped} values aren't finite numbers.")
     plot = draw_lines(key, axis, [Series(key, points)]) if points else None
     return Chart(key, plot, " ".join(notes))
-
-
-def _tables(
-    blobs: BlobStore, files: Sequence[RunFile], links: Sequence[FileLink]
-) -> list[tuple[FileLink, Preview]]:
-    found = [
-        (link, file)
-        for link, file in zip(links, files, strict=True)
-        if file.name.endswith(".table.json")
-    ]
-    return [
-        (link, preview(blobs.path(file.digest), file.name)) for link, file in found[:_TABLES_SHOWN]
-    ]

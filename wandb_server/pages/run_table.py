@@ -194,16 +194,10 @@ def narrow(view: RunView, value: Any) -> str | None:
 def numbers_of(runs: Iterable[Document], key: str) -> list[float]:
     """List the finite numbers that runs have in a column."""
     read = _reader(key)
-    values = (_as_number(read(run)) for run in runs)
+    values = (formats.as_number(read(run)) for run in runs)
     return [value for value in values if value is not None]
 
 
 def read_number(run: Document, key: str) -> float | None:
     """Read the value of a column if it is a finite number; else None."""
-    return _as_number(_reader(key)(run))
-
-
-def _as_number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
+    return formats.as_number(_reader(key)(run))

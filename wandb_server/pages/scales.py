@@ -73,13 +73,14 @@ def fit(values: Iterable[float], start: float, end: float, *, is_time: bool = Fa
 
 
 def _round_values(low: float, high: float, count: int, *, is_time: bool) -> list[float]:
-    step = _time_step((high - low) / count) if is_time else _round_step((high - low) / count)
+    step = _time_step((high - low) / count) if is_time else round_step((high - low) / count)
     first = math.ceil(low / step)
     last = math.floor(high / step)
     return [index * step for index in range(first, min(last, first + 4 * count) + 1)]
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
+    """Give the least of 1, 2, 5, 10, 20, ... (or 0.5, 0.2, ...) that is no less than this."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * 0.999)
 

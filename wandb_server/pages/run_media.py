@@ -1,0 +1,177 @@
+"""What a run's page shows besides lines: plots, images, web pages, sounds, films, tables."""
+
+import mimetypes
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from wandb_server.errors import ClientError
+from wandb_server.pages import addresses
+from wandb_server.pages.custom_charts import Matrix, Preset, draw_preset, read_presets
+from wandb_server.pages.histograms import Histogram, read_histogram
+from wandb_server.pages.logged import Logged, paths_of, read_logged
+from wandb_server.pages.plots import Plot, draw_bands, draw_columns
+from wandb_server.pages.previews import Preview, preview, read_table
+from wandb_server.pages.visits import FileLink, Visit
+from wandb_server.run_files import RunFile
+from wandb_server.runs import Run
+
+# Kinds of what is shown, and how many of each.
+_MOST = {"figures": 24, "images": 60, "html": 4, "audio": 20, "video": 20, "tables": 8}
+_LOGGED = "media/"  # where the SDK puts the files of logged values
+
+
+class Figure(NamedTuple):
+    """A drawn value; `table` leads to the numbers behind it, None where there is no such file."""
+
+    key: str
+    drawn: Plot | Matrix
+    table: FileLink | None
+
+
+class Shown(NamedTuple):
+    """A file that is shown where it is, under its key and caption."""
+
+    text: str
+    file: FileLink
+
+
+class TableShown(NamedTuple):
+    """The head of a logged table; `note` says why it isn't a chart, if it should be one."""
+
+    key: str
+    file: FileLink
+    found: Preview
+    note: str
+
+
+class _File(NamedTuple):
+    stored: RunFile
+    link: FileLink
+
+
+def show_media(
+    visit: Visit, found: Run, url: str, files: Sequence[RunFile], links: Sequence[FileLink]
+) -> dict[str, Any]:
+    """Collect what a run logged besides numbers, at the step that the address asks for.
+
+    Args:
+        visit: Whose query may hold `step`.
+        found: The run.
+        url: The run's own page.
+        files: All files of the run.
+        links: The same, as links.
+
+    Raises:
+        ClientError: The step is no whole number.
+    """
+    step = _read_step(visit.query.get("step", ""))
+    logged = read_logged(visit.connection, found, step)
+    by_name = {
+        file.name: _File(file, link) for file, link in zip(files, links, strict=True) if link.url
+    }
+    media = _sort_out(visit, logged, read_presets(found.config), by_name)
+    return {
+        **{kind: items[: _MOST[kind]] for kind, items in media.items()},
+        "media_left_out": sum(max(len(items) - _MOST[kind], 0) for kind, items in media.items()),
+        "step": step,
+        **_choices(visit, url, logged.steps, step),
+    }
+
+
+def _sort_out(
+    visit: Visit, logged: Logged, presets: Mapping[str, Preset], files: Mapping[str, _File]
+) -> dict[str, list[Any]]:
+    """Put logged values and other images where the page shows them; files may be missing."""
+    media: dict[str, list[Any]] = {kind: [] for kind in _MOST}
+    for key, value in logged.values.items():
+        for path, caption in paths_of(value):
+            if path not in files:
+                continue  # not uploaded, or not yet
+            file = files[path]
+            kind = _kind(file.link)
+            if path.endswith(".table.json"):
+                drawn = _draw(visit, presets.get(key), file)
+                table = None if drawn else _table(visit, key, presets.get(key), file)
+                media["figures" if drawn else "tables"].append(drawn or table)
+            elif kind:
+                media[kind].append(Shown(": ".join(filter(None, [key, caption])), file.link))
+    media["figures"] += _histograms(logged)
+    media["images"] += [
+        Shown(name, file.link)
+        for name, file in files.items()
+        if file.link.is_image and not name.startswith(_LOGGED)
+    ]
+    return media
+
+
+def _read_step(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise ClientError(f"step {text[:20]!r}: a whole number is wanted")
+    return int(text)
+
+
+def _choices(visit: Visit, url: str, steps: Sequence[int], step: int | None) -> dict[str, Any]:
+    """Give the steps before and after the wanted one, as links that keep the rest."""
+    kept = [(name, value) for name, value in visit.query.multi_items() if name != "step"]
+
+    def link(other: int | None) -> str:
+        pairs = kept if other is None else [*kept, ("step", str(other))]
+        return addresses.with_query(url, pairs) + "#media"
+
+    earlier = [other for other in steps if step is None or other < step]
+    if step is None:
+        earlier = earlier[:-1]  # the last step is what is shown
+    later = [other for other in steps if step is not None and other > step]
+    return {
+        "kept": kept,
+        "steps": (steps[0], steps[-1]) if len(steps) > 1 else None,
+        "earlier_url": link(earlier[-1]) if earlier else None,
+        "later_url": link(later[0]) if later else None,
+        "last_url": link(None) if step is not None else None,
+    }
+
+
+def _histograms(logged: Logged) -> list[Figure]:
+    figures = []
+    for key, value in logged.values.items():
+        if histogram := read_histogram(value):
+            figures.append(Figure(key, draw_columns("count", key, histogram), None))
+            course = _course(logged, key)
+            if len(course) > 1:
+                figures.append(
+                    Figure(f"{key} over steps", draw_bands(f"{key} over steps", course), None)
+                )
+    return figures
+
+
+def _course(logged: Logged, key: str) -> list[tuple[float, Histogram]]:
+    found = [(step, read_histogram(values.get(key, {}))) for step, values in logged.course]
+    return [(step, histogram) for step, histogram in found if histogram]
+
+
+def _draw(visit: Visit, preset: Preset | None, file: _File) -> Figure | None:
+    if preset is None:
+        return None
+    content = read_table(visit.blobs.path(file.stored.digest))
+    if content is None:
+        return None
+    drawn = draw_preset(preset, *content)
+    return Figure(preset.title, drawn, file.link) if drawn else None
+
+
+def _table(visit: Visit, key: str, preset: Preset | None, file: _File) -> TableShown:
+    note = f"A chart of the preset {preset.name}, which can't be drawn here." if preset else ""
+    found = preview(visit.blobs.path(file.stored.digest), file.stored.name)
+    return TableShown(key, file.link, found, note)
+
+
+def _kind(link: FileLink) -> str | None:
+    """Tell how a browser shows a logged file: as one of `_MOST`, or None."""
+    if link.is_image:
+        return "images"
+    kind = (mimetypes.guess_type(link.name)[0] or "").partition("/")
+    if kind[0] in {"audio", "video"}:
+        return kind[0]
+    return "html" if kind[2] == "html" else None
