@@ -39,7 +39,7 @@ class Record:
     machine: str
 
 
-def keep(run_id: str, config: Config, manager: str, root: Path, trial: str | None) -> None:
+def keep_record(run_id: str, config: Config, manager: str, root: Path, trial: str | None) -> None:
     """Record a pipeline run that begins.
 
     Args:
@@ -73,7 +73,7 @@ def keep(run_id: str, config: Config, manager: str, root: Path, trial: str | Non
     client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in tags.items()])
 
 
-def load(client: MlflowClient, run: Run) -> Record | None:
+def load_record(client: MlflowClient, run: Run) -> Record | None:
     """Return the record of a pipeline run; None if it has none.
 
     Args:

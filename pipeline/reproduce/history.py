@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from pipeline.record import MACHINE, TRIAL, Record, load
+from pipeline.record import MACHINE, TRIAL, Record, load_record
 from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.reproduce.errors import ReproduceError
 from pipeline.tracking import REUSED_FROM
@@ -212,7 +212,7 @@ class History:
     def _record(self, run_id: str) -> Record:
         if run_id not in self._records:
             run = self._get(run_id)
-            record = load(self._client, run) if run else None
+            record = load_record(self._client, run) if run else None
             if record is None:
                 raise ReproduceError(
                     f"The pipeline run {run_id} left no record of its commit and config: it is of "
