@@ -9,11 +9,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.contestants import OTHERS, OURS, Contestant, make_main
+from benchmarks.contestants import Contestant, make_floor, make_main, make_mlflow
 from benchmarks.place import HERE, BenchmarkError, Place, call, isolate
 from benchmarks.recording import StepCall, read_calls, start_recording
 from benchmarks.report import TracedStep
 from benchmarks.timing import Measured, measure
+from benchmarks.tools import Tool
+from benchmarks.with_dvc import make_dvc
+from benchmarks.with_kedro import make_kedro
+from benchmarks.with_metaflow import make_metaflow
+
+TOOLS = {"dvc": make_dvc, "metaflow": make_metaflow, "kedro": make_kedro}
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +37,39 @@ def record_calls(place: Place, overrides: list[str]) -> list[StepCall]:
     return read_calls(folder, place)
 
 
+def open_tools(place: Place, names: list[str], calls: list[StepCall]) -> dict[str, Tool]:
+    """Make the pipeline a project of each tool, and run it once, so that all is there and warm."""
+    tools = {name: TOOLS[name](place, calls) for name in names}
+    for tool in tools.values():
+        warm_up(place, tool.steps, calls)
+    return tools
+
+
 def make_contestants(
-    place: Place, parts: list[str], overrides: list[str], calls: list[StepCall]
+    place: Place,
+    parts: list[str],
+    overrides: list[str],
+    calls: list[StepCall],
+    tools: Mapping[str, Tool],
 ) -> dict[str, Contestant]:
-    """Make those of the parts that run all the steps, warm."""
-    contestants = {part: OTHERS[part](place, calls) for part in parts if part in OTHERS}
-    contestants |= {part: OURS[part](place, overrides) for part in parts if part in OURS}
+    """Make those of the parts that run all the steps, warm; record_calls has run main.py."""
+    contestants = {
+        "floor": make_floor(place, calls),
+        "main": make_main(place, overrides),
+        "mlflow": make_mlflow(place, overrides),
+        **{name: tool.steps for name, tool in tools.items()},
+    }
     contestants = {part: contestants[part] for part in parts if part in contestants}
-    for part, contestant in contestants.items():
-        if part == "main":
-            continue  # record_calls has run it
-        logger.info("warming up: %s", contestant.label)
-        run(place, contestant, variables_of(contestant, calls))
+    for part in ("floor", "mlflow"):
+        if part in contestants:
+            warm_up(place, contestants[part], calls)
     return contestants
+
+
+def warm_up(place: Place, contestant: Contestant, calls: list[StepCall]) -> None:
+    """Run a contestant once, and forget what it took."""
+    logger.info("warming up: %s", contestant.label)
+    run(place, contestant, variables_of(contestant, calls))
 
 
 def race(
@@ -53,7 +79,9 @@ def race(
     seconds: dict[str, list[float]] = {part: [] for part in contestants}
     for number in range(1, rounds + 1):
         for part, contestant in contestants.items():
-            measured = run(place, contestant, variables_of(contestant, calls))
+            command = [*contestant.command, *contestant.change(number)]
+            variables = variables_of(contestant, calls)
+            measured = run(place, contestant.also(command=command), variables)
             seconds[part].append(measured.seconds)
             logger.info("round %d: %6.2f s  %s", number, measured.seconds, contestant.label)
     return seconds

@@ -1,29 +1,10 @@
-"""The six steps as a Metaflow flow; run by the environment that contestants.py makes for it."""
+"""The six steps as a Metaflow flow; run by the environment that with_metaflow.py makes for it."""
 
 # mypy: ignore-errors
 # (types are checked in an environment without metaflow)
 
-import json
-import os
-import runpy
-import sys
-from pathlib import Path
-
 from metaflow import FlowSpec, step
-
-
-def run_program(name: str) -> None:
-    """Run a step's program in this process, as `python run.py` in its folder would."""
-    arguments = json.loads(Path(os.environ["BENCHMARK_CALLS"]).read_text()).get(name)
-    if arguments is None:
-        return
-    folder, before = Path(os.environ["BENCHMARK_PROJECT"]) / name, Path.cwd()
-    os.environ["WANDB_JOB_TYPE"] = name
-    sys.argv = arguments
-    sys.path.insert(0, str(folder))
-    os.chdir(folder)
-    runpy.run_path("run.py", run_name="__main__")
-    os.chdir(before)
+from programs import run_program
 
 
 class SixSteps(FlowSpec):

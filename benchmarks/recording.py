@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.place import BenchmarkError, Place
@@ -40,10 +40,23 @@ class StepCall:
     arguments: list[str]
     variables: dict[str, str]
 
+    def read(self, name: str) -> str:
+        """Return the value of an argument."""
+        return self.arguments[self.arguments.index(f"--{name}") + 1]
+
+    def give(self, name: str, value: str) -> "StepCall":
+        """Return the call with another value of an argument."""
+        arguments = list(self.arguments)
+        arguments[arguments.index(f"--{name}") + 1] = value
+        return replace(self, arguments=arguments)
+
+    def command(self) -> str:
+        """Return shell words that become the step, to be used in its folder."""
+        return f"WANDB_JOB_TYPE={self.step} exec {shlex.join([self.python, *self.arguments])}"
+
     def shell(self) -> str:
         """Return a line of shell that calls the step, in a shell of its own."""
-        command = shlex.join([self.python, *self.arguments])
-        return f"(cd {shlex.quote(self.step)} && WANDB_JOB_TYPE={self.step} exec {command})"
+        return f"(cd {shlex.quote(self.step)} && {self.command()})"
 
 
 def start_recording(place: Place) -> tuple[Path, dict[str, str]]:

@@ -8,6 +8,8 @@ from benchmarks.timing import Measured
 
 # Runs by part, one a round: the n-th of each part belong to the same round.
 Rounds = Mapping[str, Sequence[float]]
+MOST_GROWTH = 11.0  # of time and memory, with ten times the rows
+BIG_LABELS = {"main": "python main.py", "single": "one script, no tracking"}
 KINDS = ("interpreter", "import_wandb", "import_other", "wandb", "work", "exit")
 
 
@@ -30,16 +32,47 @@ class Aim:
     unit: str
 
 
+def _itself(one: float) -> float:
+    return one
+
+
+def _ratio(one: float, other: float) -> float:
+    return one / other
+
+
+def _difference(one: float, other: float) -> float:
+    return one - other
+
+
+# Figures of a full run are named by their part alone, those of big by size, unit and program.
+_BIG = "10 times the rows"
 AIMS = (
-    Aim("python main.py / floor", ("main", "floor"), lambda a, b: a / b, 1.15, "times"),
-    Aim("mlflow run . - python main.py", ("mlflow", "main"), lambda a, b: a - b, 2.0, "s"),
-    Aim("python main.py / DVC", ("main", "dvc"), lambda a, b: a / b, 1.0, "times"),
-    Aim("python main.py / Metaflow", ("main", "metaflow"), lambda a, b: a / b, 1.0, "times"),
-    Aim("first run from nothing", ("first",), lambda a: a, 90.0, "s"),
+    Aim("python main.py / floor", ("main", "floor"), _ratio, 1.15, "times"),
+    Aim("mlflow run . - python main.py", ("mlflow", "main"), _difference, 2.0, "s"),
+    Aim("python main.py / DVC", ("main", "dvc"), _ratio, 1.0, "times"),
+    Aim("python main.py / Metaflow", ("main", "metaflow"), _ratio, 1.0, "times"),
+    Aim("python main.py / Kedro", ("main", "kedro"), _ratio, 1.0, "times"),
+    Aim("unchanged: python main.py", ("unchanged main",), _itself, 1.2, "s"),
+    Aim("depth: python main.py / DVC", ("depth main", "depth dvc"), _ratio, 1.0, "times"),
+    Aim("depth: python main.py / Metaflow", ("depth main", "depth metaflow"), _ratio, 1.0, "times"),
+    Aim("depth: python main.py / Kedro", ("depth main", "depth kedro"), _ratio, 1.0, "times"),
+    Aim("trials: python main.py / joblib", ("trials main", "trials joblib"), _ratio, 2.0, "times"),
+    Aim("trials: python main.py / DVC", ("trials main", "trials dvc"), _ratio, 1.0, "times"),
+    Aim(
+        "trials: python main.py / Metaflow",
+        ("trials main", "trials metaflow"),
+        _ratio,
+        1.0,
+        "times",
+    ),
+    Aim(f"{_BIG}: time", ("x10 s main", "x1 s main"), _ratio, MOST_GROWTH, "times"),
+    Aim(f"{_BIG}: memory", ("x10 MB main", "x1 MB main"), _ratio, MOST_GROWTH, "times"),
+    Aim(f"{_BIG}: memory / one script", ("x10 MB main", "x10 MB single"), _ratio, 1.0, "times"),
+    Aim("first run from nothing", ("first",), _itself, 90.0, "s"),
 )
 
 
-def compare(rounds: Rounds, labels: Mapping[str, str]) -> str:
+def compare(rounds: Rounds, labels: Mapping[str, str], title: str) -> str:
     """Tabulate each contestant's median, spread, and median ratio to the first one's."""
     base = rounds[next(iter(rounds))]
     rows = [
@@ -51,11 +84,7 @@ def compare(rounds: Rounds, labels: Mapping[str, str]) -> str:
         )
         for part, seconds in rounds.items()
     ]
-    return format_table(("six steps by", "median s", "from - to", "ratio"), rows)
-
-
-def _ratio(one: float, other: float) -> float:
-    return one / other
+    return format_table((title, "median s", "from - to", "ratio"), rows)
 
 
 def check_aims(rounds: Rounds) -> str:
@@ -100,6 +129,48 @@ def tabulate_steps(steps: Mapping[str, Sequence[TracedStep]]) -> str:
     rows.append(("all", *(f"{value:.2f}" for value in sums), ""))
     header = ("step", "python", "import wandb", "imports", "W&B", "work", "exit", "all", "memory")
     return format_table(header, rows)
+
+
+def tabulate_growth(growth: Mapping[int, Mapping[str, Sequence[Measured]]]) -> str:
+    """Tabulate time and peak memory on tables of two sizes: medians, and medians of ratios.
+
+    Args:
+        growth: Runs, one a round, by the size of the table (times as many rows) and by what ran.
+    """
+    small, large = sorted(growth)
+    rows = []
+    for name, runs in growth[small].items():
+        cells = [BIG_LABELS.get(name, name)]
+        grown = []
+        for read, digits in ((_seconds, 2), (_megabytes, 0)):
+            pair = [[read(run) for run in found] for found in (runs, growth[large][name])]
+            grown.append(median(map(_ratio, pair[1], pair[0])))
+            cells += [f"{median(values):.{digits}f}" for values in pair] + [f"{grown[-1]:.1f}"]
+        rows.append((*cells, "holds" if max(grown) <= MOST_GROWTH else "missed"))
+    sizes = (f"x{small}", f"x{large}")
+    seconds, memory = ([f"{size} {unit}" for size in sizes] for unit in ("s", "MB"))
+    header = ("step", *seconds, "times", *memory, "times", f"at most {MOST_GROWTH:g} times")
+    return format_table(header, rows)
+
+
+def flatten_growth(
+    growth: Mapping[int, Mapping[str, Sequence[Measured]]],
+) -> dict[str, list[float]]:
+    """Return figures by name, such as "x10 MB main", one a round."""
+    return {
+        f"x{size} {unit} {name}": [read(run) for run in runs]
+        for size, by_name in growth.items()
+        for name, runs in by_name.items()
+        for unit, read in (("s", _seconds), ("MB", _megabytes))
+    }
+
+
+def _seconds(run: Measured) -> float:
+    return run.seconds
+
+
+def _megabytes(run: Measured) -> float:
+    return run.peak_bytes / 1e6
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,13 +7,27 @@ import platform
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks import contest
+from benchmarks.changes import CHANGES
+from benchmarks.contest import TOOLS
+from benchmarks.growth import measure_growth
 from benchmarks.place import ROOT, BenchmarkError, Place, open_place
-from benchmarks.report import check_aims, compare, tabulate_steps
+from benchmarks.recording import StepCall
+from benchmarks.report import (
+    check_aims,
+    compare,
+    flatten_growth,
+    tabulate_growth,
+    tabulate_steps,
+)
 
-PARTS = ("floor", "main", "mlflow", "dvc", "metaflow", "steps", "first")
+PARTS = ("floor", "main", "mlflow", *TOOLS, "steps", *CHANGES, "big", "first")
+# Minutes long: one round of them for each three of the others.
+LONG = ("trials", "big")
 
 
 def main(arguments: list[str]) -> None:
@@ -28,29 +42,81 @@ def main(arguments: list[str]) -> None:
         open_place(Path(name), options.data, options.env_manager) as place,
     ):
         print(describe_machine())
-        run_parts(place, options)
+        figures: dict[str, Sequence[float]] = {}
+        if options.parts != ["first"]:
+            figures |= run_parts(place, options)
+        if "first" in options.parts:
+            figures["first"] = [contest.first_run(place).seconds]
+        if aims := check_aims(figures):
+            print(f"\n{aims}")
 
 
-def run_parts(place: Place, options: argparse.Namespace) -> None:
-    """Measure the parts and print each table when it is known."""
+def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[float]]:
+    """Measure the parts, print each table when it is known, and return the figures by name."""
+    overrides = make_overrides(place, options.hydra_options, place.table)
     # Nothing is reused: what the others do each time is compared.
-    overrides = [f"dataset.url={place.table}", "main.cache=false"]
-    overrides += [f"main.env_manager={place.manager}"]
-    overrides += shlex.split(options.hydra_options)
-    seconds: dict[str, list[float]] = {}
-    if options.parts != ["first"]:
-        calls = contest.record_calls(place, overrides)
-        contestants = contest.make_contestants(place, options.parts, overrides, calls)
-        if contestants:
-            seconds = contest.race(place, contestants, calls, options.rounds)
-            labels = {part: contestant.label for part, contestant in contestants.items()}
-            print(f"\n{compare(seconds, labels)}")
-        if "steps" in options.parts:
-            print(f"\n{tabulate_steps(contest.trace_steps(place, calls, options.rounds))}")
-    if "first" in options.parts:
-        seconds["first"] = [contest.first_run(place).seconds]
-    if aims := check_aims(seconds):
-        print(f"\n{aims}")
+    anew = [*overrides, "main.cache=false"]
+    calls = contest.record_calls(place, anew)
+    in_changes = options.tools if set(options.parts) & set(CHANGES) else []
+    wanted = [name for name in TOOLS if name in (*options.parts, *in_changes)]
+    tools = contest.open_tools(place, wanted, calls)
+    contestants = contest.make_contestants(place, options.parts, anew, calls, tools)
+    figures: dict[str, Sequence[float]] = {}
+    if contestants:
+        figures |= contest.race(place, contestants, calls, options.rounds)
+        labels = {part: contestant.label for part, contestant in contestants.items()}
+        print(f"\n{compare(figures, labels, 'six steps by')}", flush=True)
+    if "steps" in options.parts:
+        steps = contest.trace_steps(place, calls, options.rounds)
+        print(f"\n{tabulate_steps(steps)}", flush=True)
+    for part in CHANGES:
+        if part in options.parts:
+            asked = {name: tools[name] for name in options.tools}
+            figures |= run_change(place, part, overrides, calls, asked, options)
+    if "big" in options.parts:
+        figures |= run_big(place, calls, options)
+    return figures
+
+
+def run_change(
+    place: Place,
+    part: str,
+    overrides: list[str],
+    calls: list[StepCall],
+    tools: dict[str, contest.Tool],
+    options: argparse.Namespace,
+) -> dict[str, Sequence[float]]:
+    """Measure one of CHANGES, print its table, and return its figures by name."""
+    title, make = CHANGES[part]
+    contestants = make(place, overrides, calls, tools)
+    if part == "unchanged":
+        for contestant in contestants.values():
+            contest.warm_up(place, contestant, calls)
+    seconds = contest.race(place, contestants, calls, rounds_of(part, options.rounds))
+    labels = {name: contestant.label for name, contestant in contestants.items()}
+    print(f"\n{compare(seconds, labels, title)}", flush=True)
+    return {f"{part} {name}": values for name, values in seconds.items()}
+
+
+def run_big(
+    place: Place, calls: list[StepCall], options: argparse.Namespace
+) -> dict[str, Sequence[float]]:
+    """Measure how time and memory grow with the rows, print the table, and return the figures."""
+    make = partial(make_overrides, place, options.hydra_options)
+    growth = measure_growth(place, make, calls, rounds_of("big", options.rounds))
+    print(f"\n{tabulate_growth(growth)}", flush=True)
+    return flatten_growth(growth)
+
+
+def make_overrides(place: Place, options: str, table: Path) -> list[str]:
+    """Return main.py's overrides for a table."""
+    overrides = [f"dataset.url={table}", f"main.env_manager={place.manager}"]
+    return [*overrides, *shlex.split(options)]
+
+
+def rounds_of(part: str, rounds: int) -> int:
+    """Return how many rounds of a part are measured."""
+    return max(1, rounds // 3) if part in LONG else rounds
 
 
 def describe_machine() -> str:
@@ -71,6 +137,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default="sample_data/songs.parquet", help="table")
     parser.add_argument("--rounds", type=int, default=5, help="measured runs of each contestant")
     parser.add_argument("--parts", default="all", help=f"all, or some of {','.join(PARTS)}")
+    parser.add_argument("--tools", default="all", help=f"all, none, or some of {','.join(TOOLS)}")
     parser.add_argument("--hydra_options", default="", help="overrides for all that run")
     parser.add_argument("--env_manager", choices=("uv", "local"), default="uv")
     options = parser.parse_args(arguments)
@@ -79,11 +146,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise BenchmarkError(f"data={options.data} is no file.")
     if options.rounds < 1:
         raise BenchmarkError(f"rounds={options.rounds}: measure at least once.")
-    wanted = PARTS if options.parts == "all" else options.parts.split(",")
-    if unknown := sorted(set(wanted) - set(PARTS)):
-        raise BenchmarkError(f"parts={','.join(unknown)}: use all, or some of {','.join(PARTS)}.")
-    options.parts = [part for part in PARTS if part in wanted]
+    options.parts = choose("parts", options.parts, PARTS)
+    options.tools = [] if options.tools == "none" else choose("tools", options.tools, tuple(TOOLS))
+    if "big" in options.parts and options.data.suffix != ".parquet":
+        raise BenchmarkError(f"data={options.data}: the part big needs a Parquet file.")
     return options
+
+
+def choose(parameter: str, value: str, known: tuple[str, ...]) -> list[str]:
+    """Return the names that a parameter lists, in the order in which they are known.
+
+    Raises:
+        BenchmarkError: One is unknown.
+    """
+    wanted = known if value == "all" else value.split(",")
+    if unknown := sorted(set(wanted) - set(known)):
+        names = ",".join(unknown)
+        raise BenchmarkError(f"{parameter}={names}: use all, or some of {','.join(known)}.")
+    return [name for name in known if name in wanted]
 
 
 if __name__ == "__main__":

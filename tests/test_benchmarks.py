@@ -8,14 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import report, run
 from benchmarks.contest import find_command
-from benchmarks.place import BenchmarkError, isolate
+from benchmarks.enlarge import enlarge
+from benchmarks.place import HERE, BenchmarkError, isolate
+from benchmarks.programs import run_program
 from benchmarks.report import TracedStep
 from benchmarks.timing import Measured, measure
+from benchmarks.tools import vary
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +59,9 @@ def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
 
 def test_a_contestant_is_compared_round_by_round() -> None:
     table = report.compare(
-        {"floor": [1.0, 2.0, 4.0], "main": [2.0, 3.0, 6.0]}, {"floor": "scripts", "main": "main.py"}
+        {"floor": [1.0, 2.0, 4.0], "main": [2.0, 3.0, 6.0]},
+        {"floor": "scripts", "main": "main.py"},
+        "six steps by",
     )
 
     assert cells(table) == [
@@ -85,6 +91,89 @@ def test_a_step_is_shown_by_medians_its_largest_memory_and_the_rest_as_exit() ->
 
     assert row == ["download", "0.00", "0.00", "0.00", "0.50", "1.00", "1.00", "2.50", "30 MB"]
     assert total[1:8] == row[1:8]
+
+
+def test_ten_times_the_rows_has_no_equal_rows_that_were_not_there_before() -> None:
+    table = pa.table({"x": [0.25, -60.0, None, 0.25], "n": [1, 2, 3, 1], "t": ["a", "b", "c", "a"]})
+
+    larger = enlarge(table, 10)
+
+    assert larger.schema == table.schema
+    assert larger.num_rows == 40
+    assert len(set(zip(*larger.to_pydict().values(), strict=True))) == 10 * 2 + 1
+    assert larger["x"].to_pylist()[-4] == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="no column of floating-point numbers"):
+        enlarge(table.select(["n"]), 10)
+
+
+def test_growth_is_told_by_step_and_missed_where_time_or_memory_grow_too_much() -> None:
+    growth = {
+        size: {
+            "download": [Measured(size * 2.0, 50_000_000)],
+            "main": [Measured(1.0, size**2 * 1_000_000)],
+        }
+        for size in (1, 10)
+    }
+
+    assert cells(report.tabulate_growth(growth)) == [
+        ["download", "2.00", "20.00", "10.0", "50", "50", "1.0", "holds"],
+        ["python main.py", "1.00", "1.00", "1.0", "1", "100", "100.0", "missed"],
+    ]
+    assert cells(report.check_aims(report.flatten_growth(growth))) == [
+        ["10 times the rows: time", "1.00", "11 times", "holds"],
+        ["10 times the rows: memory", "100.00", "11 times", "missed"],
+    ]
+
+
+def test_what_stands_for_bash_hands_over_and_takes_down_the_step(tmp_path: Path) -> None:
+    result = tmp_path / "steps.jsonl"
+    script = 'read word; echo "$word $0"; exit 3'
+
+    done = subprocess.run(
+        [sys.executable, str(HERE / "time_step.py"), str(result), "bash", "-c", script, "said"],
+        cwd=tmp_path,
+        input="hear",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (3, "hear said\n")
+    step, seconds, peak = json.loads(result.read_text())
+    assert step == tmp_path.name
+    assert seconds > 0
+    assert peak > 0
+
+
+def test_a_model_s_settings_change_where_they_are_told_to() -> None:
+    settings = "random_forest:\n  max_depth: 13\n  n_jobs: -1\ntfidf:\n  max_features: 10\n"
+
+    assert vary(settings, max_depth=4, n_jobs=1) == settings.replace("13", "4").replace("-1", "1")
+    with pytest.raises(BenchmarkError, match="no depth to change"):
+        vary(settings, depth=4)
+
+
+def test_programs_of_one_process_have_modules_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("one", "two"):
+        (tmp_path / step).mkdir()
+        (tmp_path / step / "namesake.py").write_text(f"NAME = {step!r}")
+        (tmp_path / step / "run.py").write_text(
+            "import sys, namesake\nwith open(sys.argv[1], 'a') as file: file.write(namesake.NAME)"
+        )
+    result = tmp_path / "result"
+    calls = {step: ["run.py", str(result)] for step in ("one", "two")}
+    (tmp_path / "calls.json").write_text(json.dumps(calls))
+    monkeypatch.setenv("BENCHMARK_CALLS", str(tmp_path / "calls.json"))
+    monkeypatch.setenv("BENCHMARK_PROJECT", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setenv("WANDB_JOB_TYPE", "")
+
+    for step in ("one", "left_out", "two"):
+        run_program(step)
+
+    assert result.read_text() == "onetwo"
 
 
 def test_a_program_is_measured_from_its_start_to_its_end(tmp_path: Path) -> None:
@@ -141,7 +230,8 @@ def test_the_first_run_is_the_line_of_the_readme() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--parts", "floor,kedro"], "parts=kedro: use all, or some of floor,main"),
+        (["--parts", "floor,airflow"], "parts=airflow: use all, or some of floor,main"),
+        (["--tools", "make"], "tools=make: use all, or some of dvc,metaflow,kedro"),
         (["--rounds", "0"], "rounds=0: measure at least once"),
         (["--data", "/nowhere/table.parquet"], "data=/nowhere/table.parquet is no file"),
     ],

@@ -1,0 +1,63 @@
+"""Who is measured when little or nothing has changed, and in trials."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.alone import make_joblib
+from benchmarks.contestants import Contestant, make_main, make_mlflow
+from benchmarks.place import Place
+from benchmarks.recording import StepCall
+from benchmarks.tools import DEPTHS, WORKERS, Tool, depth_of, find_training, seed_of
+
+FOREST = "random_forest_pipeline.random_forest"
+
+
+def make_unchanged(
+    place: Place, overrides: list[str], _: list[StepCall], tools: Mapping[str, Tool]
+) -> dict[str, Contestant]:
+    """Nothing has changed since the last run."""
+    return {
+        "main": make_main(place, overrides),
+        "mlflow": make_mlflow(place, overrides),
+        **{name: tool.unchanged for name, tool in tools.items()},
+    }
+
+
+def make_depth(
+    place: Place, overrides: list[str], calls: list[StepCall], tools: Mapping[str, Tool]
+) -> dict[str, Contestant]:
+    """Each round has another max_depth, and nothing else has changed."""
+    find_training(calls)
+
+    def change(number: int) -> list[str]:
+        return [f"{FOREST}.max_depth={depth_of(number)}"]
+
+    return {
+        "main": make_main(place, overrides).also(change=change),
+        **{name: tool.depth for name, tool in tools.items()},
+    }
+
+
+def make_trials(
+    place: Place, overrides: list[str], calls: list[StepCall], tools: Mapping[str, Tool]
+) -> dict[str, Contestant]:
+    """A trial for each of DEPTHS on WORKERS, with data that were prepared before."""
+    find_training(calls)
+    words = ["-m", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={WORKERS}", *overrides]
+    words.append(f"{FOREST}.max_depth={','.join(map(str, DEPTHS))}")
+
+    def change(number: int) -> list[str]:
+        return [f"{FOREST}.random_state={seed_of(number)}"]
+
+    return {
+        "joblib": make_joblib(place, calls),
+        "main": make_main(place, words).also(label="python main.py -m", change=change),
+        **{name: tool.trials for name, tool in tools.items() if tool.trials},
+    }
+
+
+Maker = Callable[[Place, list[str], list[StepCall], Mapping[str, Tool]], dict[str, Contestant]]
+CHANGES: dict[str, tuple[str, Maker]] = {
+    "unchanged": ("nothing changed", make_unchanged),
+    "depth": ("only max_depth changed", make_depth),
+    "trials": (f"{len(DEPTHS)} trials on {WORKERS} workers", make_trials),
+}
