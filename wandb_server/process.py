@@ -82,7 +82,7 @@ def listen(folder: Path, port: int | None) -> socket.socket:
     if port is None:
         return _listen_anywhere(last_port(folder) or PREFERRED_PORT)
     try:
-        return _bind(port)
+        return bind(port)
     except OSError as error:
         raise ServerError(
             f"port {port} can't be used: {error.strerror}. Choose another by --port, or "
@@ -92,14 +92,21 @@ def listen(folder: Path, port: int | None) -> socket.socket:
 
 def _listen_anywhere(preferred: int) -> socket.socket:
     try:
-        return _bind(preferred)
+        return bind(preferred)
     except OSError as error:
         logger.info("Taking another port than %d: %s", preferred, error.strerror)
-        return _bind(0)
+        return bind(0)
 
 
-def _bind(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bind(port: int) -> socket.socket:
+    """Take a port of the loopback address, or a free one for 0.
+
+    Raises:
+        OSError: It is taken, or not allowed.
+    """
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits for the delayed
+    # acknowledgement of its head: 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Else the port would be refused for a minute after the last server's end.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -49,7 +49,7 @@ class WebServer(uvicorn.Server):
         self._requests_seen = 0
         self._about = Health(os.getpid(), VERSION, API_VERSION, time.time())
         self._app = add_pages(create_app(folder, key))
-        super().__init__(_settings(self._answer))
+        super().__init__(settings(self._answer))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve, and say so."""
@@ -88,7 +88,8 @@ class WebServer(uvicorn.Server):
         return JSONResponse(health.answer(self._about, self._key, self._identity, nonce))
 
 
-def _settings(app: ASGIApp) -> uvicorn.Config:
+def settings(app: ASGIApp) -> uvicorn.Config:
+    """Give the settings under which uvicorn serves an application."""
     return uvicorn.Config(
         app,
         interface="asgi3",

@@ -1,5 +1,6 @@
 """The local server as a service: one per data folder, found, started and stopped safely."""
 
+import asyncio
 import http.server
 import json
 import os
@@ -16,7 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from wandb_server import Server, ServerError, ensure_running, health, keys, locks, paths, service
+from wandb_server import (
+    Server,
+    ServerError,
+    ensure_running,
+    health,
+    keys,
+    locks,
+    paths,
+    process,
+    service,
+)
 from wandb_server.version import API_VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -436,3 +447,21 @@ def test_a_folder_where_the_key_is_just_being_written_is_ours(
 
     assert ensure_running().data_dir == folder
     assert service.stop()
+
+
+def test_answers_leave_at_once_rather_than_wait_for_an_acknowledgement() -> None:
+    async def is_sent_at_once() -> bool:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            link = writer.get_extra_info("socket")
+            found.set_result(link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = process.bind(0)
+        async with await asyncio.start_server(take, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return bool(await found)
+
+    assert asyncio.run(is_sent_at_once())
