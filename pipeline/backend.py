@@ -31,7 +31,7 @@ from mlflow.projects.utils import (
 
 from pipeline import leash
 from pipeline.environments import activation
-from pipeline.signals import STOP_SIGNALS, holding_interrupts
+from pipeline.signals import STOP_SIGNALS, heard_by_children, hearing_signals
 from pipeline.wandb_target import storage_fault
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,11 @@ class StepProcess(SubmittedRun):
         What the local W&B server couldn't store meanwhile is said here: the SDK tells the step
         no more than that an upload failed, and loses lines of a history without a word.
         """
+        with hearing_signals():
+            self.process.wait()
+        return self._conclude()
+
+    def _conclude(self) -> bool:
         is_well = self.process.wait() == 0
         self._pipe.close()
         fault = storage_fault(self._wandb, self._started_at)
@@ -109,7 +114,7 @@ class StepProcess(SubmittedRun):
         self.process.send_signal(signal.SIGINT)
         previous = signal.signal(signal.SIGALRM, lambda *_: self._kill_group())
         signal.setitimer(signal.ITIMER_REAL, leash.GRACE)
-        self.wait()
+        self._conclude()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         self._kill_group()
@@ -159,20 +164,20 @@ class StepBackend(AbstractBackend):
                 project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
             ),
         ]
-        with holding_interrupts():
-            run = get_or_create_run(
-                None, project_uri, experiment_id, str(folder), version, entry_point, params
-            )
-            run_id = run.info.run_id
-            variables = {
-                **backend_config["environment"],
-                **get_run_env_vars(run_id, experiment_id),
-                # One id for both, so that either run leads to the other.
-                "WANDB_RUN_ID": run_id,
-            }
+        run = get_or_create_run(
+            None, project_uri, experiment_id, str(folder), version, entry_point, params
+        )
+        run_id = run.info.run_id
+        variables = {
+            **backend_config["environment"],
+            **get_run_env_vars(run_id, experiment_id),
+            # One id for both, so that either run leads to the other.
+            "WANDB_RUN_ID": run_id,
+        }
+        with heard_by_children():
             process, pipe = leash.start(" && ".join(commands), folder, variables)
-            address = variables.get("WANDB_BASE_URL", "")
-            self.started.append(StepProcess(run_id, process, pipe, address))
+        address = variables.get("WANDB_BASE_URL", "")
+        self.started.append(StepProcess(run_id, process, pipe, address))
         return self.started[-1]
 
 

@@ -23,6 +23,7 @@ from pipeline.environments import lock_folder
 from pipeline.facts import Fact, Facts, differences, fingerprint, gather, observe
 from pipeline.locks import locked
 from pipeline.registry import FinishedRun, Registry, Version
+from pipeline.signals import wait_for
 from pipeline.steps import Alias, Step
 
 FINGERPRINT = "step.fingerprint"
@@ -80,7 +81,7 @@ class StepCache:
         for run in self._search(step.name, fingerprint(facts)):
             run_id = run.info.run_id
             question = partial(Registry.find_complete_run, run_id=run_id, outputs=outputs)
-            found: FinishedRun | None = self.ask(question).result()
+            found: FinishedRun | None = wait_for(self.ask(question))
             if found:
                 return found, ""
         return None, self._explain(step.name, facts)
@@ -101,7 +102,7 @@ class StepCache:
 
     def _holder(self, alias: Alias) -> Version | None:
         name = f"{alias.artifact.name}:{alias.name}"
-        version: Version | None = self.ask(partial(Registry.find_version, name=name)).result()
+        version: Version | None = wait_for(self.ask(partial(Registry.find_version, name=name)))
         return version
 
     def _explain(self, step: str, facts: Facts) -> str:

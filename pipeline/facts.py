@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.signals import wait_for
 from pipeline.source import identify
 from pipeline.steps import Alias, Artifact, Made, Source, Step
 
@@ -96,7 +97,7 @@ def _flatten(name: str, value: Any) -> Facts:
         case Artifact():
             return {name: _content(value.version)}
         case Future():
-            return {name: _content(value.result())}
+            return {name: _content(wait_for(value))}
         case Alias() | Made():
             return {} if value.name is None else {name: _plain(value.name)}
         case Source():

@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Timer
 from typing import IO
 
+from pipeline.signals import hearing_signals
+
 logger = logging.getLogger(__name__)
 
 # Seconds of waiting after which a person may wonder.
@@ -33,6 +35,7 @@ def _lock(file: IO[str], path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         told.start()
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with hearing_signals():
+            fcntl.flock(file, fcntl.LOCK_EX)
     finally:
         told.cancel()

@@ -60,6 +60,8 @@ class Registry:
         import wandb
 
         self._project = project
+        # What was asked for by name, and what it stood for.
+        self.answers: dict[str, Version | None] = {}
         try:
             self._api = wandb.Api(
                 overrides={"base_url": target.address},
@@ -83,13 +85,18 @@ class Registry:
             name: name or name:alias, or, in another project, entity/project/name:alias.
         """
         full = name if ":" in name else f"{name}:latest"
-        path = full if "/" in full else f"{self._path}/{full}"
-        if not self._api.artifact_exists(path):
+        artifact = self._find(full)
+        if artifact is None:
             return None
-        artifact = self._api.artifact(path)
         if "/" in name:
             return Version(artifact.qualified_name, artifact.digest)
         return _version(artifact)
+
+    def _find(self, name: str) -> "wandb.Artifact | None":
+        path = name if "/" in name else f"{self._path}/{name}"
+        artifact = self._api.artifact(path) if self._api.artifact_exists(path) else None
+        self.answers[name] = artifact and _version(artifact)
+        return artifact
 
     def require_version(self, name: str, maker: str, needed_by: str) -> Version:
         """Return what `name` (name or name:alias) stands for now.
@@ -161,10 +168,9 @@ class Registry:
         Returns:
             The version; None if there is no such artifact or nothing of that name upstream.
         """
-        if not self._api.artifact_exists(f"{self._path}/{name}"):
-            return None
-        artifacts = [self._api.artifact(f"{self._path}/{name}")]
-        seen: set[str] = set()
+        first = self._find(name)
+        artifacts = [first] if first else []
+        seen: set[str | None] = set()
         while artifacts:
             artifact = artifacts.pop()
             if artifact.collection.name == ancestor:

@@ -85,7 +85,7 @@ class Report:
         """Score on the validation split by the first metric; None if nothing was trained."""
         return self.metrics().get(f"{VALIDATION}{self._config.metrics[0]}")
 
-    def end(self, page: str | None) -> None:
+    def end(self) -> None:
         """Print the summary, with the address of the project's page if a step ran.
 
         The link that signs in goes to the terminal alone: what is logged, Hydra keeps in a file.
@@ -95,8 +95,9 @@ class Report:
         )
         parts = [steps, self._scores(), self._promotion()]
         logger.info("%s\n", "\n\n".join(part for part in parts if part is not None))
-        if page:
-            print(f"See it at {self._target.sign_in(page)}", flush=True)  # noqa: T201
+        pages = [result.page for result in self._results if result.page]
+        if pages:
+            print(f"See it at {self._target.sign_in(pages[-1])}", flush=True)  # noqa: T201
 
     def _scores(self) -> str | None:
         metrics = self.metrics()

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipeline.errors import StepError
+from pipeline.signals import wait_for
+
 if TYPE_CHECKING:
-    from pipeline.registry import Registry, Version
+    from pipeline.registry import FinishedRun, Registry, Version
 
 
 @dataclass(eq=False)
@@ -96,6 +99,25 @@ class Step:
             for name, value in self.parameters.items()
         }
 
+    def pin_outputs(self, finished: "FinishedRun") -> None:
+        """Take note of which versions a run of this step made.
+
+        Raises:
+            StepError: It doesn't say so of one of them.
+        """
+        for artifact in self.outputs:
+            if artifact.name and artifact.name not in finished.versions:
+                raise StepError(
+                    f"The step {self.name!r} ended well but didn't say which version of "
+                    f"{artifact.name!r} it made: it must set run.summary['output/{artifact.name}']."
+                )
+            artifact.version = finished.versions.get(artifact.name or "")
+
+    @property
+    def made(self) -> list[str]:
+        """Names and versions of what it made."""
+        return [artifact.version.name for artifact in self.outputs if artifact.version]
+
 
 @dataclass
 class StepResult:
@@ -108,6 +130,7 @@ class StepResult:
         versions: Versions of the artifacts that it made.
         summary: Summary of its W&B run, as plain values.
         note: Why it was skipped, or the run that it was reused from; else empty.
+        page: Address of the project's page in W&B; empty if the step was skipped.
     """
 
     name: str
@@ -116,6 +139,20 @@ class StepResult:
     versions: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    page: str = ""
+
+
+def take_over(step: Step, record: "FinishedRun") -> StepResult:
+    """Return the result of a step that is not run again, and pin what its earlier run made."""
+    step.pin_outputs(record)
+    return StepResult(
+        step.name,
+        "reused",
+        versions=step.made,
+        summary=record.summary,
+        note=record.run_id,
+        page=record.page,
+    )
 
 
 def encode_parameters(step: Step, scratch: Path) -> dict[str, str]:
@@ -153,7 +190,7 @@ def _encode(name: str, value: Any, scratch: Path) -> str | None:
         case _ if isinstance(value, dict) or dataclasses.is_dataclass(value):
             return str(_write_yaml(scratch / f"{name}.yaml", value))
         case Future():
-            found: Version | None = value.result()
+            found: Version | None = wait_for(value)
             return found.name if found else None
     return str(value)
 

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 
 from pipeline.errors import PipelineError
-from pipeline.signals import STOP_SIGNALS, ignore_signals
+from pipeline.signals import STOP_SIGNALS, handle, ignore_signals
 
 
 class StoppedError(PipelineError):
@@ -37,14 +37,14 @@ class StopTrials(Callback):
         _Worker.has_trial = True
         if not _Worker.is_stopped:
             for number in STOP_SIGNALS:
-                signal.signal(number, _stop_trial)
+                handle(number, _stop_trial)
 
     def on_job_end(self, *_: Any, **__: Any) -> None:
         """Take note that a trial has ended: between two of them there is nothing to stop."""
         _Worker.has_trial = False
 
 
-def _stop_trial(*_: object) -> None:
+def _stop_trial() -> None:
     ignore_signals()
     _Worker.is_stopped = True
     if _Worker.has_trial:

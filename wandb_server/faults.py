@@ -4,15 +4,11 @@ The SDK shows nobody what the answer to a failed upload says. It is kept in memo
 full takes no line for a log either.
 """
 
-import json
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from typing import NamedTuple
 
-PATH = "/faults"
+from wandb_server import loopback
 
-_TIMEOUT = 5.0  # seconds
+PATH = "/faults"
 
 
 class Fault(NamedTuple):
@@ -32,15 +28,8 @@ def ask(base_url: str, key: str) -> Fault | None:
     Returns:
         The fault; None if it had none since it started, or doesn't say.
     """
-    basic = b64encode(f"api:{key}".encode()).decode()
-    request = urllib.request.Request(  # noqa: S310  the address is the local server's
-        base_url + PATH, headers={"Authorization": f"Basic {basic}"}
-    )
-    # This very machine is never reached through a proxy.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(request, timeout=_TIMEOUT) as reply:
-            fields = json.load(reply)
+        fields = loopback.ask(base_url, key, PATH)
     except (OSError, ValueError):
         return None  # it ended, or is older than this question
     return Fault(**fields) if fields else None

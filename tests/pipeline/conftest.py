@@ -1,11 +1,19 @@
 """A component and an MLflow store of its own for each test."""
 
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
+
+from pipeline.config import validate
+from pipeline.root import ROOT
+from pipeline.schema import Config, register_schema
+from pipeline.signals import STOP_SIGNALS
 
 CONDA = """name: component
 dependencies:
@@ -49,3 +57,20 @@ def component(tmp_path: Path) -> Path:
     (folder / "conda.yml").write_text(CONDA)
     (folder / "MLproject").write_text(PROJECT.format(command="exec python run.py {text}"))
     return folder
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What handles signals now does so again after the test."""
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def config() -> Config:
+    """The config as it is without overrides."""
+    register_schema()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        return validate(compose("config"))

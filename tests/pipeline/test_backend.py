@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import ExecutionException
 
 from pipeline import backend, leash
+from pipeline.signals import holding_signals, stop_on_signals
 
 WRITES = "import os, sys; open('written', 'w').write(repr((sys.argv[1:], dict(os.environ))))"
 KILLS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -125,6 +126,7 @@ def test_a_step_ends_in_its_own_way_when_its_pipeline_is_killed(
     assert (component / "ended").read_text() == "well"
 
 
+@pytest.mark.usefixtures("handlers")
 def test_an_interrupt_while_a_step_is_started_finds_it(
     component: Path, step_backend: backend.StepBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,10 +137,15 @@ def test_an_interrupt_while_a_step_is_started_finds_it(
         os.kill(os.getpid(), signal.SIGINT)
         return started
 
+    def run_as_a_pipeline_does() -> None:
+        with holding_signals():
+            run(component, WAITS)
+
     monkeypatch.setattr(leash, "start", start_and_interrupt)
+    stop_on_signals(lambda: False)
 
     with pytest.raises(KeyboardInterrupt):
-        run(component, WAITS)
+        run_as_a_pipeline_does()
 
     step_backend.started[0].cancel()
     assert step_backend.started[0].process.returncode != 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.runner import ROOT
+from pipeline.root import ROOT
 
 PROGRAM = """
 import hydra

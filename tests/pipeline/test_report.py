@@ -4,24 +4,14 @@ import logging
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from pipeline.config import validate
 from pipeline.registry import Version
 from pipeline.report import Report, format_seconds, format_table
-from pipeline.runner import ROOT
-from pipeline.schema import Config, register_schema
+from pipeline.schema import Config
 from pipeline.steps import Artifact, Made, Step, StepResult
 from pipeline.wandb_target import WandbTarget
 
 CLOUD = WandbTarget("https://wandb.example.com", "WANDB_API_KEY is set", {}, is_local=False)
-
-
-@pytest.fixture
-def config() -> Config:
-    register_schema()
-    with initialize_config_dir(str(ROOT), version_base="1.3"):
-        return validate(compose("config"))
 
 
 @pytest.fixture
@@ -32,7 +22,9 @@ def report(config: Config, caplog: pytest.LogCaptureFixture) -> Report:
 
 def evaluated(**facts: Any) -> StepResult:
     summary = {f"promotion/{name}": value for name, value in facts.items()}
-    return StepResult("evaluate", "done", 3.04, [], {"rows": 1200, "test/accuracy": 0.5, **summary})
+    numbers = {"rows": 1200, "test/accuracy": 0.5}
+    page = "https://wandb.example.com/me/songs"
+    return StepResult("evaluate", "done", 3.04, [], {**numbers, **summary}, page=page)
 
 
 def test_the_first_lines_say_where_and_what(
@@ -58,7 +50,7 @@ def test_the_summary_has_rows_versions_scores_and_the_address(
     report.add(evaluated())
     caplog.clear()
 
-    report.end("https://wandb.example.com/me/songs")
+    report.end()
 
     assert caplog.messages[0].split("\n") == [
         "step                 time       rows                      made",
@@ -105,7 +97,7 @@ def test_who_is_in_production_is_said_in_one_sentence(
     facts: dict[str, Any], sentence: str, report: Report, caplog: pytest.LogCaptureFixture
 ) -> None:
     report.add(evaluated(**facts))
-    report.end(None)
+    report.end()
 
     assert sentence in caplog.text
 
@@ -113,7 +105,7 @@ def test_who_is_in_production_is_said_in_one_sentence(
 def test_a_skipped_step_says_why(report: Report, caplog: pytest.LogCaptureFixture) -> None:
     report.begin(["evaluate"])
     report.add(StepResult("evaluate", "skipped", note="train_random_forest exported nothing"))
-    report.end(None)
+    report.end()
 
     assert "evaluate  skipped        train_random_forest exported nothing" in caplog.text
 
@@ -124,7 +116,7 @@ def test_a_reused_step_shows_as_that_with_what_it_made(
     report.begin(["download"])
     rows = {"rows": 4000}
     report.add(StepResult("download", "reused", 0, ["raw:v0"], rows, note="0123abcd"))
-    report.end(None)
+    report.end()
 
     assert "[1/1] download reused from 0123abcd: raw:v0" in caplog.text
     assert "download  reused  4,000  raw:v0" in caplog.text

@@ -7,7 +7,7 @@ import sys
 import pytest
 import wandb
 
-from pipeline.runner import ROOT
+from pipeline.root import ROOT
 from wandb_server import ensure_running
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import WandbError
 from pipeline.registry import Registry
-from pipeline.runner import ROOT, absolute_source
+from pipeline.root import ROOT
+from pipeline.runner import absolute_source
 from pipeline.wandb_target import WandbTarget
 
 TELEMETRY = """

@@ -148,20 +148,24 @@ def _bayes(core: Core, **metric: Any) -> Sweep:
     return Sweep(core, method="bayes", metric={**LOSS, **metric}, parameters=parameters)
 
 
+X = _parameters(x={"min": 0.0, "max": 1.0})
+
+
 def test_a_sweep_by_bayes_learns_from_its_runs_and_the_failed_ones(core: Core) -> None:
     sweep = _bayes(core)
     agent = sweep.agent()
-    chosen = []
+    seen: list[Observation] = []
     for index in range(STARTUP + 8):
         run, values = sweep.next(agent)
-        chosen.append(values["x"])
+        assert values == suggest(X, False, seen, chance(sweep.name, index))
         if index % 3 == 2:
             sweep.finish(run, exitcode=1)
+            seen.append(Observation(values, 5.0))  # the worst one of all
             continue
         # The best value counts, not the last one.
         sweep.log(run, 5.0, values["x"], 5.0)
         sweep.finish(run)
-    assert sum(chosen[-5:]) / 5 < 0.3
+        seen.append(Observation(values, values["x"]))
     assert sweep.read("state") == {"state": "RUNNING"}
 
 
@@ -180,8 +184,11 @@ def test_earlier_runs_of_the_user_s_choice_count_from_the_start(core: Core) -> N
     ]
     assert names == [f"early-{index}" for index in range(STARTUP + 2)]
     assert sweep.read("runCount") == {"runCount": 0}
-    agents = [sweep.agent() for _ in range(6)]
-    assert sum(sweep.next(agent)[1]["x"] < 0.5 for agent in agents) >= 4
+    seen = [Observation({"x": index / 12}, index / 12) for index in range(STARTUP + 2)]
+    for index in range(6):
+        _, values = sweep.next(sweep.agent())
+        assert values == suggest(X, False, seen, chance(sweep.name, index))
+        seen.append(Observation(values, None))
 
 
 def _driver(core: Core) -> Sweep:
