@@ -2,6 +2,8 @@
 
 import os
 
+# Whether the user's shell says anything of MLflow's telemetry: `python -m pipeline doctor` asks.
+TELEMETRY_DECIDED = "MLFLOW_DISABLE_TELEMETRY" in os.environ
 # MLflow reads this when it is imported, so no later place would do. Whoever wants its telemetry
 # sets the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -3,6 +3,7 @@
 # ruff: noqa: T201 - printing is what a command line is for
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -85,7 +86,31 @@ def build_parser() -> argparse.ArgumentParser:
     again.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="new folder to keep the code and results in"
     )
-    for tool in (back, again):
+    doctor = add(
+        "doctor", _doctor, "look at all that a run needs, and say how to mend what is amiss"
+    )
+    room = add("clean", _clean, "show what can be removed, and with --delete remove it")
+    room.add_argument("--delete", action="store_true", help="remove it; else it is only shown")
+    room.add_argument(
+        "--cache-size",
+        type=_size,
+        default="5GB",
+        metavar="SIZE",
+        help="what wandb may keep of artifacts on this machine; default: 5GB",
+    )
+    room.add_argument(
+        "--days",
+        type=_positive,
+        default=30,
+        help="age from which folders in outputs/ and multirun/ go; default: 30",
+    )
+    room.add_argument(
+        "--versions",
+        type=_positive,
+        metavar="N",
+        help="also delete versions without an alias in W&B, but for the N newest of each artifact",
+    )
+    for tool in (back, again, doctor, room):
         tool.add_argument("overrides", nargs="*", help=_OVERRIDES)
     return parser
 
@@ -110,6 +135,35 @@ def _reproduce(options: argparse.Namespace) -> int:
         options.keep,
         partial(print, flush=True),
     )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from pipeline.upkeep.doctor import doctor
+
+    colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return doctor(options.overrides, partial(print, flush=True), colored=colored)
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from pipeline.upkeep.clean import Wishes, clean
+
+    wishes = Wishes(options.cache_size, options.days, options.versions, options.overrides)
+    return clean(wishes, partial(print, flush=True), delete=options.delete)
+
+
+def _size(text: str) -> int:
+    from pipeline.upkeep.removal import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,23 @@ def choose(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget:
         WandbError: W&B is switched off, online is wanted without credentials, or the local
             server can't be started.
     """
+    remote = find_remote(wanted, environment)
+    if remote:
+        return remote
+    is_wish = wanted == Wandb.local
+    return _local("main.wandb=local" if is_wish else "no W&B login found; `wandb login` adds one")
+
+
+def find_remote(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget | None:
+    """Return the W&B that the user is logged in to; None if the local server is the one.
+
+    Args:
+        wanted: auto, online or local.
+        environment: Variables of this process.
+
+    Raises:
+        WandbError: W&B is switched off, or online is wanted without credentials.
+    """
     mode = environment.get("WANDB_MODE", "online")
     if mode not in ("online", "shared"):
         raise WandbError(
@@ -57,7 +74,7 @@ def choose(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget:
             "on this machine."
         )
     if wanted == Wandb.local:
-        return _local("main.wandb=local")
+        return None
     address, credentials = find_credentials(environment)
     if credentials:
         return WandbTarget(address, credentials, {}, is_local=False)
@@ -66,7 +83,7 @@ def choose(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget:
             f"main.wandb=online, but there is no API key for {address}: set WANDB_API_KEY or run "
             "`wandb login`. main.wandb=local needs no account."
         )
-    return _local("no W&B login found; `wandb login` adds one")
+    return None
 
 
 def _local(reason: str) -> WandbTarget:

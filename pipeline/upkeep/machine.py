@@ -155,7 +155,7 @@ def check_disks(here: Path) -> Iterator[Finding]:
         if not os.access(folder, os.W_OK | os.X_OK):
             yield fail("disk", f"{name}: {folder} can't be written to", f"chmod u+rwx {folder}")
         device = folder.stat().st_dev
-        disks.setdefault(device, []).append(f"{name} ({folder})")
+        disks.setdefault(device, []).append(name)
         free[device] = shutil.disk_usage(folder).free
     for device, names in disks.items():
         yield grade_room(free[device], names)

@@ -92,13 +92,19 @@ def find_lacking(folder: Path, conda_file: Path) -> list[str]:
     return [name for name in wanted if canonicalize_name(name) not in packages]
 
 
-def find_stale() -> list[Path]:
-    """Return the environments that pipelines made and that no component leads to any more."""
+def find_stale(root: Path) -> list[Path]:
+    """Return the environments that pipelines made and that no component leads to any more.
+
+    Args:
+        root: Folder of main.py; components of other clones count as well, as long as they exist.
+    """
+    used = {item.folder for item in find_used(root)}
     return [
         folder
         for folder in list_made(environment_root())
         if folder.is_dir()
         and not folder.is_symlink()
+        and folder not in used
         and not any(_leads_to(user, folder) for user in read_users(folder))
     ]
 
@@ -138,7 +144,7 @@ def check_environments(root: Path) -> Iterator[Finding]:
     if half := find_half_built():
         said = f"{len(half)} left half-built; the next run that needs one makes it afresh"
         yield warn(name, said, clean)
-    if stale := find_stale():
+    if stale := find_stale(root):
         yield warn(name, f"{len(stale)} made here, to which no component leads any more", clean)
 
 
