@@ -93,10 +93,10 @@ def judge(
     pipeline: Pipeline, table: pd.DataFrame, dataset: Dataset, metrics: list[str], split: str
 ) -> dict[str, float]:
     """Score a model on rows, and draw its confusion matrix if it has classes."""
-    scores, predicted = score(pipeline, table, dataset.target, metrics)
+    scores, predictions = score(pipeline, table, dataset.target, metrics)
     if hasattr(pipeline, "classes_"):
         classes = pipeline.classes_
-        counts = confusion_matrix(table[dataset.target], predicted, labels=classes)
+        counts = confusion_matrix(table[dataset.target], predictions.values, labels=classes)
         draw_confusion(list(map(str, classes)), counts)
     return {f"{split}/{name}": value for name, value in scores.items()}
 

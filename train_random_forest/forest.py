@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+from predictions import Predictions, predict
 from rows import DataError
 from settings import Dataset, ModelConfig, SettingsError, forest_class
 from sklearn.compose import ColumnTransformer
@@ -139,7 +140,7 @@ def fit(table: pd.DataFrame, dataset: Dataset, config: ModelConfig) -> Pipeline:
 
 def score(
     pipeline: Pipeline, table: pd.DataFrame, target: str, metrics: list[str]
-) -> tuple[dict[str, float], np.ndarray[Any, Any]]:
+) -> tuple[dict[str, float], Predictions]:
     """Score a fitted pipeline on rows.
 
     Args:
@@ -149,16 +150,15 @@ def score(
         metrics: Scorer names.
 
     Returns:
-        Scores by metric, and the prediction for each row.
+        Scores by metric, and what was predicted for the rows.
 
     Raises:
         MetricError: A scorer fails, or its score isn't a finite number.
     """
-    rows, forest = pipeline[:-1].transform(table), pipeline[-1]
-    # All at once: scorers share the predictions.
-    scorer = check_scoring(forest, scoring=metrics, raise_exc=False)
-    values = scorer(forest, rows, table[target])
-    return {name: read_score(name, values[name]) for name in metrics}, forest.predict(rows)
+    predictions = predict(pipeline[-1], pipeline[:-1].transform(table))
+    scorer = check_scoring(scoring=metrics, raise_exc=False)
+    values = scorer(predictions, np.arange(len(table)), table[target])
+    return {name: read_score(name, values[name]) for name in metrics}, predictions
 
 
 def read_score(metric: str, value: Any) -> float:

@@ -23,6 +23,7 @@ from settings import (
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline
 from tracking import check_artifact_name, open_run, read_table
+from uncertainty import measure_standard_error
 
 EXAMPLES = 5
 
@@ -57,8 +58,14 @@ def main(arguments: list[str]) -> None:
         training, validation = prepare(table, dataset, parameters)
         logger.info("Fitting on %d rows, validating on %d", len(training), len(validation))
         pipeline = fit(training, dataset, config)
-        scores, predicted = score(pipeline, validation, dataset.target, metrics)
-        log_results(run, pipeline, validation[dataset.target], predicted, scores)
+        actual = validation[dataset.target]
+        scores, predictions = score(pipeline, validation, dataset.target, metrics)
+        log_results(run, pipeline, actual, predictions.values, scores)
+        error = measure_standard_error(
+            predictions, actual.to_numpy(), metrics[0], parameters.random_seed
+        )
+        # Not below val/, whose numbers are scores.
+        run.summary[f"standard_error/val/{metrics[0]}"] = error
         run.summary.update({"rows/train": len(training), "rows/validation": len(validation)})
         if parameters.export_artifact:
             examples = validation[dataset.features].head(EXAMPLES)

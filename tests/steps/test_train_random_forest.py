@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import skops.io
 import yaml
+from sklearn.metrics import get_scorer
 
 # MLflow warns of its own type hints when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType")
@@ -318,14 +319,48 @@ def test_a_metric_without_a_value_is_an_error(step, pipeline, songs, metric, gen
         step.forest.score(pipeline, few, "genre", [metric])
 
 
+@pytest.mark.parametrize("metric", ["roc_auc_ovo", "roc_auc_ovr", "roc_auc_ovo_weighted"])
+def test_the_standard_error_of_an_area_is_what_resampling_the_rows_gives(step, metric):
+    random = np.random.default_rng(0)
+    actual = random.integers(0, 3, 400)
+    shares = random.random((400, 3)) + 0.4 * np.eye(3)[actual]
+    shares /= shares.sum(axis=1, keepdims=True)
+    predictions = step.predictions.Predictions(np.arange(3), shares, shares.argmax(axis=1))
+    scorer = get_scorer(metric)
+    resampled = [
+        scorer(predictions, rows, actual[rows]) for rows in random.integers(0, 400, (150, 400))
+    ]
+
+    error = step.uncertainty.measure_standard_error(predictions, actual, metric, 0)
+
+    assert error == pytest.approx(np.std(resampled), rel=0.15)
+
+
+def test_the_standard_error_of_other_scores_is_bootstrapped_and_the_same_each_time(step):
+    random = np.random.default_rng(0)
+    predictions = step.predictions.Predictions(None, None, random.normal(size=500))
+    actual = predictions.values + random.normal(size=500)
+    expected = np.std(abs(actual - predictions.values)) / np.sqrt(500)
+
+    errors = [
+        step.uncertainty.measure_standard_error(
+            predictions, actual, "neg_mean_absolute_error", seed
+        )
+        for seed in (0, 0, 1)
+    ]
+
+    assert errors == pytest.approx([expected] * 3, rel=0.2)
+    assert errors[0] == errors[1] != errors[2]
+
+
 def test_a_regression_is_fitted_scored_and_exported(step, songs, config, tmp_path):
     dataset = step.settings.read_dataset(write_regression(tmp_path))
     fitted = step.forest.fit(songs, dataset, config)
-    scores, predicted = step.forest.score(fitted, songs, "tempo", ["r2"])
+    scores, predictions = step.forest.score(fitted, songs, "tempo", ["r2"])
     assert 0.2 < scores["r2"] < 1
     step.export.export_model(fitted, songs[dataset.features].head(5), tmp_path / "model")
     loaded = skops.io.load(tmp_path / "model" / "model.skops", trusted=step.export.TRUSTED_TYPES)
-    assert (loaded.predict(songs) == predicted).all()
+    assert (loaded.predict(songs) == predictions.values).all()
 
 
 # Export
