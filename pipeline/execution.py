@@ -22,8 +22,9 @@ from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
 from pipeline.component import ComponentRunner, variables
 from pipeline.config import parse_forced
-from pipeline.environments import activation, check_manager
+from pipeline.environments import activation, check_manager, lock_folder
 from pipeline.facts import Facts, describe_environment, fingerprint
+from pipeline.record import keep_record
 from pipeline.registry import FinishedRun, Registry
 from pipeline.report import Report
 from pipeline.root import ROOT
@@ -31,6 +32,7 @@ from pipeline.schema import Config
 from pipeline.signals import wait_for
 from pipeline.steps import Step, StepResult, take_over
 from pipeline.unchanged import Memory, Reuse, remember
+from pipeline.usage import working
 from pipeline.wandb_target import WandbTarget
 
 Answer = TypeVar("Answer")
@@ -71,6 +73,7 @@ class Execution:
         self._experiment = tracking.open_experiment(main.project_name, os.environ)
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
         check_manager(self._manager)
+        resources.enter_context(working(lock_folder()))
         scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         # wandb.Api makes a folder for each run it reads, in the system's temporary one by default.
         os.environ["WANDB_DIR"] = str(scratch)
@@ -88,6 +91,10 @@ class Execution:
             )
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
             self._trial = resources.enter_context(open_trial(main.experiment_name, os.environ))
+            trial = self._trial.id if self._trial else None
+            self._recorded = self._workers.submit(
+                keep_record, self._run_id, self._config, self._manager, ROOT, trial
+            )
             given = variables(self._target, main, scratch, self._run_id)
             self._components = ComponentRunner(
                 ROOT, self._experiment, self._manager, scratch, given
@@ -135,6 +142,7 @@ class Execution:
         environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
+        wait_for(self._recorded)
         mlflow.log_metrics(self._report.metrics())
         if self._trial:
             self._trial.log(self._report.metrics())
