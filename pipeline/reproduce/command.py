@@ -51,6 +51,7 @@ def reproduce(
     """
     main = compose_config(overrides).main
     tracking.quiet()
+    os.environ["WANDB_SILENT"] = "true"
     original = Project(choose(main.wandb, os.environ), main.project_name)
     try:
         steps = History(_open_store(), original).find(target)
@@ -58,20 +59,18 @@ def reproduce(
         with ExitStack() as resources:
             folder = _make_folder(keep, resources)
             # wandb.Api makes a folder for each run it reads, in the system's one by default.
-            os.environ["WANDB_DIR"] = str(folder)
+            os.environ["WANDB_DIR"] = str(folder / "scratch")
             projects = _check_out(parts, folder)
             for part in parts:
                 say("\n".join(_describe(part)))
             replay = Replay(folder, say)
             resources.callback(replay.stop_server)
             place = replay.start_server(projects[0], parts[0].record)
-            scene = Scene(original, replay, place, f"{main.project_name}-reproduce", say)
-            taken = [
-                run_id
-                for part, project in zip(parts, projects, strict=True)
-                for run_id in scene.run(part, project)
-            ]
-            lines = scene.compare(steps, taken, tolerance, folder)
+            again = Project(place, f"{main.project_name}-reproduce")
+            scene = Scene(original, replay, again, say)
+            for part, project in zip(parts, projects, strict=True):
+                scene.run(part, project)
+            lines = scene.compare(steps, tolerance, folder)
     except (GitError, MlflowException) as error:
         raise ReproduceError(str(error)) from error
     say(format_lines(lines))
@@ -135,15 +134,13 @@ def _describe(part: Part) -> list[str]:
 
 def format_lines(lines: list[Line]) -> str:
     """Return a table of what was compared, with the differences below each row."""
-    rows: list[tuple[str, str, str]] = []
-    for line in lines:
-        verdict = line.verdict
-        if verdict is None:
-            rows.append((line.step, line.thing, "taken as recorded, not made again"))
-            continue
-        rows.append((line.step, line.thing, verdict.level.name))
-        rows += [("", "", f"  {note}") for note in verdict.notes]
-    return format_table(("step", "made", "result"), rows)
+    results = [line.verdict.level.name if line.verdict else "taken as recorded" for line in lines]
+    rows = [(line.step, line.thing, said) for line, said in zip(lines, results, strict=True)]
+    head, rule, *body = format_table(("step", "made", "result"), rows).split("\n")
+    told = [head, rule]
+    for row, line in zip(body, lines, strict=True):
+        told += [row, *(f"    {note}" for note in (line.verdict.notes if line.verdict else ()))]
+    return "\n".join(told)
 
 
 def conclude(lines: list[Line], tolerance: float) -> str:

@@ -174,10 +174,20 @@ def compare_tables(old: pa.Table, new: pa.Table, tolerance: float) -> Verdict:
     if old.num_rows != new.num_rows:
         note = f"{old.num_rows:,} then, {new.num_rows:,} now"
         verdicts["rows"] = Verdict(Level.different, (note,))
+    elif not verdicts and _is_reordered(old, new):
+        verdicts["rows"] = Verdict(Level.different, ("the same ones, in another order",))
     elif not verdicts:
         for name in old.column_names:
             verdicts[f"column {name}"] = _compare_columns(old[name], new[name], tolerance)
     return _shorten(combine(verdicts))
+
+
+def _is_reordered(old: pa.Table, new: pa.Table) -> bool:
+    """Tell whether two tables with the same columns hold the same rows in another order."""
+    if old.equals(new) or any(pa.types.is_nested(kind) for kind in old.schema.types):
+        return False
+    order = [(name, "ascending") for name in old.column_names]
+    return bool(old.sort_by(order).equals(new.sort_by(order)))
 
 
 def _compare_columns(

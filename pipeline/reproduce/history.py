@@ -14,6 +14,7 @@ from pipeline.record import MACHINE, TRIAL, Record, load_record
 from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.reproduce.errors import ReproduceError
 from pipeline.tracking import REUSED_FROM
+from pipeline.wandb_target import WandbTarget
 
 if TYPE_CHECKING:
     import wandb
@@ -25,6 +26,15 @@ _VERSION = re.compile(r"[^/]+:v\d+")
 class Project(Registry):
     """Reads what a project's artifacts and runs say about each other."""
 
+    def __init__(self, target: WandbTarget, project: str) -> None:
+        """Connect.
+
+        Raises:
+            WandbError: W&B doesn't answer, or there is no key, or it refuses the key.
+        """
+        super().__init__(target, project)
+        self.target = target
+
     def artifact(self, name: str) -> "wandb.Artifact":
         """Return the artifact of a name:vN, or of an entity/project/name:vN elsewhere."""
         found: wandb.Artifact = self._api.artifact(name if "/" in name else f"{self._path}/{name}")
@@ -34,6 +44,11 @@ class Project(Registry):
     def path(self) -> str:
         """Entity and project."""
         return self._path
+
+    @property
+    def name(self) -> str:
+        """The project's name alone."""
+        return self._project
 
     def find_maker(self, name: str) -> str:
         """Return the id of the run that made a version.

@@ -9,7 +9,6 @@ from urllib.request import url2pathname
 
 from pipeline.reproduce.history import Project
 from pipeline.source import TIMEOUT
-from pipeline.wandb_target import WandbTarget
 
 _CHUNK = 1 << 20
 _SHOWN = 12  # digits of a digest that people compare
@@ -48,7 +47,7 @@ def find_source(url: str, sha256: str, folders: list[Path]) -> Source:
         try:
             digest = _digest_of(candidate)
         except OSError as error:  # what requests raises is one as well
-            reasons.append(f"{url} can't be read ({error})")
+            reasons.append(f"{url} can't be read: {error.strerror or error}")
             continue
         if digest == sha256:
             return Source(candidate, f"{url}, whose SHA-256 is still {sha256[:_SHOWN]}...")
@@ -72,14 +71,13 @@ def _digest_of(source: str) -> str:
     return digest.hexdigest()
 
 
-def hand_over(original: Project, name: str, target: WandbTarget, project: str) -> str:
+def hand_over(original: Project, name: str, again: Project) -> str:
     """Log an artifact of the original project in the one apart, as it is.
 
     Args:
         original: Where it is.
         name: name:vN, or entity/project/name:vN for one of another project.
-        target: The W&B apart.
-        project: Name of the project there.
+        again: The project apart, on the local server.
 
     Returns:
         Its name:vN there.
@@ -88,9 +86,9 @@ def hand_over(original: Project, name: str, target: WandbTarget, project: str) -
 
     source = original.artifact(name)
     settings = wandb.Settings(
-        base_url=target.address,
-        api_key=target.variables["WANDB_API_KEY"],
-        entity=target.variables["WANDB_ENTITY"],
+        base_url=again.target.address,
+        api_key=again.target.variables["WANDB_API_KEY"],
+        entity=again.target.variables["WANDB_ENTITY"],
         console="off",
         silent=True,
     )
@@ -100,6 +98,6 @@ def hand_over(original: Project, name: str, target: WandbTarget, project: str) -
             source.collection.name, type=source.type, metadata=dict(source.metadata)
         )
         copy.add_dir(f"{folder}/files", policy="immutable")
-        with wandb.init(project=project, settings=settings, dir=folder) as run:
+        with wandb.init(project=again.name, settings=settings, dir=folder) as run:
             version = run.log_artifact(copy).wait().version
     return f"{source.collection.name}:{version}"
