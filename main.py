@@ -6,6 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 from pipeline.config import validate
+from pipeline.cores import share_cores
 from pipeline.runner import Pipeline, absolute_source
 from pipeline.start import run_main
 from pipeline.steps import Alias, Made, Source
@@ -61,7 +62,10 @@ def run_pipeline(composed: DictConfig) -> float | None:
             "train_random_forest",
             train_artifact=train,
             dataset=data,
-            model_config={"random_forest": forest.random_forest, "tfidf": forest.tfidf},
+            model_config={
+                "random_forest": share_cores(forest.random_forest),
+                "tfidf": forest.tfidf,
+            },
             metrics=config.metrics,
             validation_size=forest.validation_size,
             stratify=forest.stratify,

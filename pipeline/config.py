@@ -1,5 +1,6 @@
 """Ranges and allowed values of the config: what its types can't say."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,6 +8,7 @@ from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
 from pipeline.schema import Config, Dataset
+from pipeline.scorers import SCORERS
 
 STEPS = (
     "download",
@@ -50,12 +52,7 @@ def parse_forced(force_steps: Any) -> tuple[str, ...]:
 
 
 def _parse_names(key: str, names: Any) -> tuple[str, ...]:
-    if isinstance(names, str):
-        names = [name.strip() for name in names.split(",") if name.strip()]
-    if not OmegaConf.is_list(names) and not isinstance(names, list):
-        raise ConfigError(
-            f"{key}={names!r}: give a list or names separated by commas, of {', '.join(STEPS)}."
-        )
+    names = _split(key, names, f"of {', '.join(STEPS)}")
     for name in names:
         if name not in STEPS:
             raise ConfigError(
@@ -63,6 +60,53 @@ def _parse_names(key: str, names: Any) -> tuple[str, ...]:
                 f"{did_you_mean(str(name), list(STEPS))} The steps are {', '.join(STEPS)}."
             )
     return tuple(name for name in STEPS if name in names)
+
+
+def _split(key: str, names: Any, kind: str) -> list[Any]:
+    """Return a list that is given as one, or as a text with commas."""
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    if not OmegaConf.is_list(names) and not isinstance(names, list):
+        raise ConfigError(f"{key}={names!r}: give a list or names separated by commas, {kind}.")
+    return list(names)
+
+
+def parse_versions(versions: Any) -> dict[str, str]:
+    """Return the versions to take of artifacts that aren't made now: name:version by name.
+
+    Args:
+        versions: A list such as [model_export:v3], which may be empty, or that separated by commas.
+
+    Raises:
+        ConfigError: One of them names no version, or two name the same artifact.
+    """
+    found: dict[str, str] = {}
+    for given in _split("main.versions", versions, "such as model_export:v3"):
+        name, _, version = str(given).partition(":")
+        if not name or not version or name in found:
+            raise ConfigError(
+                f"main.versions: {given!r} must be name:version, such as model_export:v3, each "
+                "artifact once."
+            )
+        found[name] = str(given)
+    return found
+
+
+def check_metrics(metrics: Iterable[str]) -> None:
+    """Check that metrics are ones that steps can log.
+
+    Raises:
+        ConfigError: There is none, or one is no scorer of scikit-learn.
+    """
+    names = list(metrics)
+    if not names:
+        raise ConfigError("metrics is empty: name at least one scorer, such as [accuracy].")
+    for name in names:
+        if name not in SCORERS:
+            raise ConfigError(
+                f"metrics: {name!r} is no scorer of scikit-learn, so no step would log it."
+                f"{did_you_mean(name, list(SCORERS))} Such as accuracy, f1_macro or r2."
+            )
 
 
 def _check_range(key: str, value: float, low: float, high: float) -> None:
@@ -112,6 +156,16 @@ def _check_thresholds(config: Config) -> None:
             )
 
 
+def _check_simpler(config: DictConfig) -> None:
+    for given in config.sweep.simpler:
+        key = given.removeprefix("-")
+        if not isinstance(OmegaConf.select(config, key, default=""), int | float | None):
+            raise ConfigError(
+                f"sweep.simpler names {key!r}, which is no number of the config: name keys such as "
+                "random_forest_pipeline.random_forest.max_depth."
+            )
+
+
 def validate(config: DictConfig) -> Config:
     """Return the config as typed objects, once all of it is known to be usable.
 
@@ -139,8 +193,9 @@ def validate(config: DictConfig) -> Config:
     _check_range("download.timeout", typed.download.timeout, 0, float("inf"))
     _check_number("main.random_seed", typed.main.random_seed, 2**32 - 1)
     _check_number("download.retries", typed.download.retries, 100)
-    if not typed.metrics:
-        raise ConfigError("metrics is empty: name at least one scorer, such as [accuracy].")
+    check_metrics(typed.metrics)
+    parse_versions(typed.main.versions)
+    _check_simpler(config)
     _check_thresholds(typed)
     _check_columns(typed.dataset)
     return typed

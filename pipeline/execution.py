@@ -21,8 +21,9 @@ from pipeline import tracking
 from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
 from pipeline.component import ComponentRunner, variables
-from pipeline.config import parse_forced
+from pipeline.config import parse_forced, parse_versions
 from pipeline.environments import activation, check_manager, lock_folder
+from pipeline.errors import ConfigError
 from pipeline.facts import Facts, describe_environment, fingerprint
 from pipeline.record import keep_record
 from pipeline.registry import FinishedRun, Registry
@@ -31,6 +32,7 @@ from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import wait_for
 from pipeline.steps import Step, StepResult, take_over
+from pipeline.sweeps.process import THIS, postponed
 from pipeline.unchanged import Memory, Reuse, remember
 from pipeline.usage import working
 from pipeline.wandb_target import WandbTarget
@@ -58,11 +60,7 @@ class Execution:
 
     def _open(self, resources: ExitStack) -> None:
         main = self._config.main
-        # This process asks W&B as well; it is told where by arguments, so that the next trial
-        # of a sweep finds the user's own choice of W&B.
-        for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
-            if name in self._target.variables:
-                os.environ[name] = self._target.variables[name]
+        self._target.prepare(os.environ)
         # One thread asks W&B, in the order of the questions; two make environments. After a
         # failure, nothing that waits there is begun.
         self._asker, self._workers = ThreadPoolExecutor(1), ThreadPoolExecutor(2)
@@ -89,6 +87,8 @@ class Execution:
             self._run_id = tracking.open_run(
                 self._experiment, main.experiment_name, os.environ, is_trial
             )
+            if THIS.notes:
+                THIS.notes.mlflow_run = self._run_id
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
             self._trial = resources.enter_context(open_trial(main.experiment_name, os.environ))
             trial = self._trial.id if self._trial else None
@@ -142,6 +142,8 @@ class Execution:
         environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
+        if THIS.notes:
+            THIS.notes.take(steps, self._report.results, self._config.metrics[0])
         wait_for(self._recorded)
         mlflow.log_metrics(self._report.metrics())
         if self._trial:
@@ -165,22 +167,30 @@ class Execution:
     def _look_up_inputs(self, steps: list[Step]) -> None:
         """Pin what steps that don't run now made earlier, before anything runs."""
         running = [step.name for step in steps]
+        wanted = parse_versions(self._config.main.versions)
         for step in steps:
             for artifact in step.inputs:
                 if artifact.maker not in running and artifact.name and not artifact.version:
                     question = partial(
                         Registry.require_version,
-                        name=artifact.name,
+                        name=wanted.pop(artifact.name, artifact.name),
                         maker=artifact.maker,
                         needed_by=step.name,
                     )
                     artifact.version = wait_for(self._ask(question))
+        if wanted:
+            raise ConfigError(
+                f"main.versions: {', '.join(wanted.values())} can't be taken: no step of this run "
+                f"takes it without making it anew. The steps are {', '.join(running)}."
+            )
 
     def _prepare(self, name: str) -> None:
         folder = ROOT / name
         activation(load_project(str(folder)), folder, self._manager)
 
     def _execute(self, step: Step, environment: "Future[None]") -> StepResult:
+        if waits := postponed(self._config).get(step.name):
+            return StepResult(step.name, "skipped", note=waits)
         missing = [artifact for artifact in step.inputs if artifact.name is None]
         if missing:
             return StepResult(step.name, "skipped", note=f"{missing[0].maker} exported nothing")
@@ -209,6 +219,8 @@ class Execution:
 
     def _plan(self, step: Step) -> str:
         """Say what would happen with a step, and pin what it would take over."""
+        if waits := postponed(self._config).get(step.name):
+            return f"would be skipped: {waits}"
         made_anew = [artifact for artifact in step.inputs if artifact.name and not artifact.version]
         if made_anew:
             return f"would run: {made_anew[0].maker} would make {made_anew[0].name} anew"

@@ -35,6 +35,8 @@ Facts = dict[str, Fact]
 # Asks W&B which version holds an alias.
 Holder = Callable[[Alias], "Version | None"]
 
+# These change how fast a step is, not what it makes.
+_SPEED = {"n_jobs"}
 _NOT_CODE = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
@@ -113,7 +115,8 @@ def _flatten(name: str, value: Any) -> Facts:
             return {name: _plain(value if isinstance(value, str) else json.dumps(value))}
     facts: Facts = {}
     for key, part in parts.items():
-        facts |= _flatten(f"{name}.{key}", part)
+        if key not in _SPEED:
+            facts |= _flatten(f"{name}.{key}", part)
     return facts
 
 

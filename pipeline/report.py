@@ -71,6 +71,11 @@ class Report:
         else:
             logger.info("%s %s: %s\n", self._position(result.name), result.status, result.note)
 
+    @property
+    def results(self) -> Sequence[StepResult]:
+        """What came of the steps so far."""
+        return self._results
+
     def metrics(self) -> dict[str, float]:
         """Return all numbers named val/... and test/..."""
         return {

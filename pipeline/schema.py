@@ -42,6 +42,14 @@ class ColumnType(StrEnum):
     boolean = "boolean"
 
 
+class SweepEvaluate(StrEnum):
+    """Which trials of a sweep are evaluated on the test split."""
+
+    best = "best"
+    all = "all"
+    none = "none"
+
+
 class Promote(StrEnum):
     """When evaluate moves the production alias."""
 
@@ -63,6 +71,7 @@ class Main:
     cache: bool = MISSING
     force_steps: Any = MISSING
     dry_run: bool = MISSING
+    versions: Any = MISSING
 
 
 @dataclass
@@ -191,6 +200,15 @@ class Evaluate:
 
 
 @dataclass
+class Sweep:
+    """Settings of what a sweep does with its trials."""
+
+    evaluate: SweepEvaluate = MISSING
+    one_standard_error: bool = MISSING
+    simpler: list[str] = MISSING
+
+
+@dataclass
 class Config:
     """The whole config."""
 
@@ -203,6 +221,7 @@ class Config:
     metrics: list[str] = MISSING
     random_forest_pipeline: RandomForestPipeline = field(default_factory=RandomForestPipeline)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    sweep: Sweep = field(default_factory=Sweep)
 
 
 def register_schema() -> None:

@@ -3,30 +3,35 @@
 import gc
 import sys
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.overrides import expand_arguments
 from pipeline.schema import register_schema
 from pipeline.signals import stop_on_signals
+from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.process import THIS
 from pipeline.trials import stop_workers
 
 
-def run_main(task: Callable[[], Any]) -> int:
+def run_main(task: Callable[..., Any]) -> int:
     """Run a Hydra task as the program's main function.
 
     Args:
         task: A function decorated with `hydra.main`.
 
     Returns:
-        Exit code: 0, or 1 for overrides that can't be right, or 130 after Ctrl-C or SIGTERM. For
-        faults that it meets itself, Hydra ends the program with 1.
+        Exit code: 0, or 1 for overrides that can't be right or a sweep with a trial that failed, or
+        130 after Ctrl-C or SIGTERM. For faults that it meets itself, Hydra ends the program with 1.
     """
     register_schema()
     stopped = stop_on_signals(stop_workers)
     try:
         sys.argv[1:] = expand_arguments(sys.argv[1:])
         task()
+        if THIS.plan:
+            return _finish_sweep(THIS.plan, task, stopped)
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201  # Hydra, which prints the others, isn't on yet
         return 1
@@ -34,6 +39,7 @@ def run_main(task: Callable[[], Any]) -> int:
         # Hydra turns what a sweep's trials raise into its own exit.
         if not stopped.is_set():
             raise
+        _show_trials()
         print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
         return 130
     finally:
@@ -41,3 +47,19 @@ def run_main(task: Callable[[], Any]) -> int:
         # a second, for memory that the system takes back anyway.
         gc.freeze()
     return 0
+
+
+def _finish_sweep(plan: Plan, task: Callable[..., Any], stopped: Event) -> int:
+    if stopped.is_set():  # and its last trials had ended
+        raise KeyboardInterrupt
+    from pipeline.sweeps.finish import finish_sweep
+
+    return finish_sweep(plan, task)
+
+
+def _show_trials() -> None:
+    """Print what came of the trials of a sweep that was stopped, if this was one."""
+    if THIS.plan:
+        from pipeline.sweeps.finish import show_sweep
+
+        show_sweep(THIS.plan)

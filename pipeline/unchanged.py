@@ -155,7 +155,7 @@ def _file(steps: Sequence[Step], config: Config, target: WandbTarget) -> Path | 
     """Return where such a pipeline's memory lies; None if the short way isn't for it."""
     main, store = config.main, _store()
     is_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    is_asked_for = main.cache and not (main.force_steps or main.dry_run)
+    is_asked_for = main.cache and not (main.force_steps or main.dry_run or main.versions)
     if not is_asked_for or is_sweep or store is None or not target.is_local:
         return None
     if any(name in os.environ for name in _OPENED):

@@ -1,7 +1,7 @@
 """Which W&B keeps the runs: the user's account or server, else the local server."""
 
 import netrc
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,18 @@ class WandbTarget:
     reason: str
     variables: dict[str, str]
     is_local: bool
+
+    def prepare(self, environment: MutableMapping[str, str]) -> None:
+        """Set what wandb needs in a process that is told by arguments where W&B is.
+
+        So the next trial of a sweep finds the user's own choice of W&B.
+
+        Args:
+            environment: Variables of the process; no more of them are changed.
+        """
+        for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
+            if name in self.variables:
+                environment[name] = self.variables[name]
 
     def sign_in(self, page: str) -> str:
         """Return the address of a page as a link that opens it; the local server wants a token."""

@@ -5,7 +5,6 @@ Hydra finds its plugins in packages named `hydra_plugins`. The published one, hy
 its plugins at each start.
 """
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +21,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.cores import count_workers
+
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
 DIRECTIONS = ("maximize", "minimize")
 RESULTS = "optimization_results.yaml"
-
-logger = logging.getLogger(__name__)
+TROUBLE = "trouble"
 
 
 @dataclass
@@ -81,13 +81,14 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> dict[str, Any]:
-        """Run the trials and tell about them.
+        """Run the trials and write down what came of them.
 
         Args:
             arguments: Overrides; choices, ranges and intervals among them span the space.
 
         Returns:
-            The best trial's overrides and score, as they are written to the results file.
+            What is written to the results file: the best trial's overrides and score, and what came
+            of each trial.
 
         Raises:
             HydraException: Nothing varies, or no trial has a score.
@@ -122,13 +123,8 @@ class OptunaSweeper(Sweeper):
             trials, self._launcher.launch(batch, initial_job_idx=first), strict=True
         ):
             score, trouble = read_score(job)
-            shown = ", ".join(to_overrides(trial.params))
-            if score is None:
-                study.tell(trial, state=TrialState.FAIL)
-                logger.error("Trial %d failed (%s): %s", trial.number, shown, trouble)
-            else:
-                study.tell(trial, score)
-                logger.info("Trial %d: %.6f (%s)", trial.number, score, shown)
+            trial.set_user_attr(TROUBLE, trouble)
+            study.tell(trial, score, TrialState.FAIL if score is None else None)
 
 
 def split(overrides: list[Override]) -> "tuple[list[str], dict[str, BaseDistribution]]":
@@ -193,14 +189,6 @@ def to_overrides(parameters: Mapping[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in parameters.items()]
 
 
-def count_workers(launcher: Mapping[str, Any]) -> int:
-    """Return how many trials the launcher runs side by side; joblib's -1 means one a core."""
-    import os
-
-    n_jobs = int(launcher.get("n_jobs") or 1)
-    return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
-
-
 def read_score(job: JobReturn) -> tuple[float | None, str]:
     """Return a trial's score, or None and what went wrong."""
     try:
@@ -215,7 +203,7 @@ def read_score(job: JobReturn) -> tuple[float | None, str]:
 
 
 def summarize(study: "Study") -> dict[str, Any]:
-    """Log the trials, the best first, and return the best one.
+    """Return the best trial and what came of each.
 
     Raises:
         HydraException: None has a score.
@@ -223,21 +211,18 @@ def summarize(study: "Study") -> dict[str, Any]:
     scored = [trial for trial in study.trials if trial.value is not None]
     if not scored:
         raise HydraException(f"None of {len(study.trials)} trials has a score; see above.")
-    best_last = study.direction.name == "MAXIMIZE"
-    ranked = sorted(scored, key=lambda trial: trial.value or 0.0, reverse=best_last)
-    lines = [
-        f"{trial.value:10.6f}  trial {trial.number}: {' '.join(to_overrides(trial.params))}"
-        for trial in ranked
-    ]
-    failed = len(study.trials) - len(scored)
-    logger.info(
-        "\n%d trials, %d failed; the best first:\n%s", len(study.trials), failed, "\n".join(lines)
-    )
-    logger.info("To run the best again: %s", " ".join(to_overrides(ranked[0].params)))
     return {
         "name": "optuna",
-        "best_params": dict(ranked[0].params),
-        "best_value": ranked[0].value,
-        "trials": len(study.trials),
-        "failed": failed,
+        "best_params": dict(study.best_params),
+        "best_value": study.best_value,
+        "failed": len(study.trials) - len(scored),
+        "trials": [
+            {
+                "number": trial.number,
+                "params": dict(trial.params),
+                "value": trial.value,
+                "trouble": trial.user_attrs[TROUBLE],
+            }
+            for trial in study.trials
+        ],
     }

@@ -1,0 +1,100 @@
+"""Hydra's callback that keeps account of a sweep's trials, whatever sweeper and launcher run them.
+
+A copy of it travels to joblib's workers with what `on_multirun_start` has found out. There it
+writes down what comes of each trial, and says at once if one fails.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline.errors import PipelineError
+from pipeline.sweeps.plan import Plan, make_plan
+from pipeline.sweeps.process import THIS
+from pipeline.sweeps.trial import Notes, Trial, write_trial
+from pipeline.trials import StoppedError
+
+logger = logging.getLogger(__name__)
+
+
+class TrackTrials(Callback):
+    """Keeps account of the trials of a sweep."""
+
+    # All of it that a worker needs; None outside of a sweep.
+    _plan: Plan | None = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check that the sweep makes sense.
+
+        Hydra makes a mere warning of a callback's exception; what ends the program, it lets pass.
+        """
+        try:
+            plan = make_plan(config, uuid4().hex)
+        except PipelineError as error:
+            sys.exit(str(error))
+        THIS.plan = self._plan = plan
+
+    def on_job_start(self, *_: Any, **__: Any) -> None:
+        """Begin to take notes of a trial."""
+        if self._plan:
+            THIS.is_trial, THIS.notes, THIS.workers = True, Notes(), self._plan.workers
+            THIS.started_at = time.monotonic()
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """Write down what came of a trial, and say it."""
+        notes, THIS.notes, THIS.is_trial = THIS.notes, None, False
+        if self._plan is None or notes is None:
+            return
+        value, failure = read_result(job_return)
+        trial = Trial(
+            sweep=self._plan.id,
+            number=config.hydra.job.num,
+            overrides=_by_key(job_return.overrides or ()),
+            score=None if failure else value,
+            error=failure,
+            seconds=time.monotonic() - THIS.started_at,
+            config=_plain(job_return.cfg),
+            notes=notes,
+        )
+        write_trial(trial, Path(config.hydra.runtime.output_dir))
+        _tell(trial, self._plan.varied)
+        if failure and not isinstance(job_return._return_value, StoppedError):
+            # Told and written down. Hydra's own sweeper would end with the batch that it is in.
+            job_return.return_value, job_return.status = math.nan, JobStatus.COMPLETED
+
+
+def read_result(job: JobReturn) -> tuple[float | None, str]:
+    """Return the number that a trial returned, and why it failed, or an empty text."""
+    value = job._return_value  # its property raises what the trial raised
+    if job.status == JobStatus.FAILED:
+        return None, str(value) or type(value).__name__
+    if not isinstance(value, int | float):
+        return None, ""
+    return float(value), "" if math.isfinite(value) else f"its score is {value}"
+
+
+def _by_key(overrides: Any) -> dict[str, str]:
+    pairs = [text.partition("=") for text in overrides]
+    return {key: value for key, _, value in pairs}
+
+
+def _plain(config: DictConfig | None) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config or OmegaConf.create(), resolve=True, enum_to_str=True)
+    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def _tell(trial: Trial, varied: Collection[str]) -> None:
+    given = ", ".join(f"{key}={text}" for key, text in trial.overrides.items() if key in varied)
+    if trial.error:
+        logger.error("Trial %d failed (%s): %s\n", trial.number, given, trial.error)
+    elif trial.score is not None:
+        logger.info("Trial %d: %.6f (%s)\n", trial.number, trial.score, given)
