@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -82,7 +82,7 @@ def find_documents(
         and `row`, the row of the run.
     """
     rows = connection.execute(f"{_select(asked)} WHERE project_id = ? ORDER BY id", (project_id,))
-    documents = (_document(row, asked) for row in rows)
+    documents = _lay_out(rows, asked)
     return sort_documents([item for item in documents if passes(item)], order)
 
 
@@ -93,10 +93,11 @@ def read_document(connection: sqlite3.Connection, row: int) -> Document:
         NotFoundError: There is no such run.
     """
     asked = " ".join(_COLUMNS)
-    found = connection.execute(f"{_select(asked)} WHERE id = ?", (row,)).fetchone()
-    if found is None:
+    found = _lay_out(connection.execute(f"{_select(asked)} WHERE id = ?", (row,)), asked)
+    document = next(found, None)
+    if document is None:
         raise NotFoundError(f"run {row} doesn't exist")
-    return _document(found, asked)
+    return document
 
 
 def _select(asked: str) -> str:
@@ -106,18 +107,22 @@ def _select(asked: str) -> str:
     return f"SELECT id AS row, state AS _state, heartbeat_at AS _heartbeat{columns} FROM run"  # noqa: S608  our names
 
 
-def _document(row: sqlite3.Row, asked: str) -> dict[str, Any]:
-    """Lay a run out under the names that filters and orders use."""
-    document: dict[str, Any] = dict(row)
-    document["state"] = current_state(document.pop("_state"), document.pop("_heartbeat"))
-    for name in _JSON:
-        if name in document:
+def _lay_out(rows: sqlite3.Cursor, asked: str) -> Iterator[dict[str, Any]]:
+    """Lay runs out under the names that filters and orders use."""
+    rows.row_factory = None  # plain tuples: sqlite3.Row takes three times as long
+    names = [column[0] for column in rows.description]
+    parsed = [name for name in _JSON if name in names]
+    has_duration, has_text = "duration" in asked, "text" in asked
+    for row in rows:
+        document: dict[str, Any] = dict(zip(names, row, strict=True))
+        document["state"] = current_state(document.pop("_state"), document.pop("_heartbeat"))
+        for name in parsed:
             document[name] = _parse(document[name])
-    if "duration" in asked:
-        document["duration"] = _seconds(row)
-    if "text" in asked:
-        document["text"] = _text(document)
-    return document
+        if has_duration:
+            document["duration"] = _seconds(document)
+        if has_text:
+            document["text"] = _text(document)
+        yield document
 
 
 def _parse(text: str) -> Any:
@@ -137,7 +142,7 @@ def _text(document: Document) -> str:
     )
 
 
-def _seconds(row: sqlite3.Row) -> float:
+def _seconds(row: Mapping[str, Any]) -> float:
     """Give the time from a run's start to its last sign of life."""
     start, end = (datetime.fromisoformat(row[key]) for key in ("created_at", "heartbeat_at"))
     return (end - start).total_seconds()

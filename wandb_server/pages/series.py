@@ -3,7 +3,8 @@
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from wandb_server.history import read_key
@@ -16,12 +17,12 @@ _MOST_LINES = 20_000  # read of one run; of longer ones every second, third ... 
 _MOST_POINTS = 300  # drawn of one line: a chart is 480 units wide
 
 
-@dataclass
+@dataclass(frozen=True)
 class Metric:
     """A metric's points by x, all of them, and how many values were no finite numbers."""
 
-    points: list[Point] = field(default_factory=list)
-    skipped: int = 0
+    points: list[Point]
+    skipped: int
 
 
 def numeric_keys(run: Run) -> list[str]:
@@ -54,29 +55,37 @@ def read_metrics(
     Returns:
         Each wanted metric; rows without its key or its axis are left out.
     """
-    found = {key: Metric() for key in axes}
-    wanted = set(axes.values())
-    for number, row in read_spread(connection, run_id, stream, most_lines):
+    lines = read_spread(connection, run_id, stream, most_lines)
+    for number, row in lines:
         row.setdefault(STEP, number)
-        places = {axis: read_key(row, axis) for axis in wanted}
-        for key, axis in axes.items():
-            x, y = places[axis], read_key(row, key)
-            if x is not None and y is not None:
-                _add(found[key], x, y)
-    for metric in found.values():
-        metric.points.sort(key=lambda point: point[0])
-    return found
+    rows = [row for _, row in lines]
+    places = {axis: _numbers(rows, axis) for axis in set(axes.values())}
+    return {key: _pair(places[axis], _numbers(rows, key)) for key, axis in axes.items()}
 
 
-def _add(metric: Metric, x: Any, y: Any) -> None:
+def _numbers(rows: Sequence[dict[str, Any]], key: str) -> list[float | None]:
+    """Read a key of all rows: None where it isn't there, NaN for what is no finite number."""
+    values = [row[key] if key in row else read_key(row, key) for row in rows]
+    # Of a float, asked for first since nearly all are: only NaN and the infinities differ.
+    return [
+        value if type(value) is float and value - value == 0 else _number(value) for value in values
+    ]
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
     try:
-        is_point = math.isfinite(x) and math.isfinite(y)
+        return float(value) if math.isfinite(value) else math.nan
     except (TypeError, OverflowError):  # a text such as "NaN", or an integer beyond floats
-        is_point = False
-    if is_point:
-        metric.points.append((float(x), float(y)))
-    else:
-        metric.skipped += 1
+        return math.nan
+
+
+def _pair(xs: Sequence[float | None], ys: Sequence[float | None]) -> Metric:
+    pairs = [(x, y) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None]
+    points = [(x, y) for x, y in pairs if x == x and y == y]  # NaN is unlike itself
+    points.sort(key=itemgetter(0))
+    return Metric(points, len(pairs) - len(points))
 
 
 def thin_extremes(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
@@ -87,13 +96,9 @@ def thin_extremes(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Poi
     kept = [points[0]]
     for part in range(parts):
         piece = points[part * len(points) // parts : (part + 1) * len(points) // parts]
-        low, high = min(piece, key=_y), max(piece, key=_y)
+        low, high = min(piece, key=itemgetter(1)), max(piece, key=itemgetter(1))
         kept += sorted({low, high})
     return [*kept, points[-1]]
-
-
-def _y(point: Point) -> float:
-    return point[1]
 
 
 def defined_axes(run: Run, keys: Iterable[str]) -> dict[str, str]:
