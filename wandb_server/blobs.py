@@ -6,6 +6,7 @@ is synced first, then the name, then the folder. So a name that exists is whole,
 power failure. What a disk does to it later is found before it is handed out.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -13,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -231,21 +232,39 @@ def base64_digest(digest: str) -> str:
 async def _copy(
     buffer: bytearray, rest: AsyncIterator[bytes], file: BinaryIO, hasher: "hashlib._Hash"
 ) -> int:
-    """Write a buffer and what follows, a megabyte a turn of the thread pool."""
-    size = len(buffer)
+    """Write a buffer and what follows, a megabyte at a time, while more of it arrives."""
+    size = 0
+    part: list[bytes | bytearray] = [buffer]
+    filled = len(buffer)
+    storing: asyncio.Task[None] | None = None
+    try:
+        async for chunk in rest:
+            part.append(chunk)
+            filled += len(chunk)
+            if filled >= _BUFFER:
+                if storing:
+                    await storing
+                storing = asyncio.create_task(_store(part, file, hasher))
+                size, part, filled = size + filled, [], 0
+        if storing:
+            await storing
+        await _store(part, file, hasher)
+    finally:
+        if storing:  # its threads must not write to a file that is closed
+            await asyncio.wait([storing])
+    return size + filled
 
-    def flush() -> None:
-        hasher.update(buffer)
-        file.write(buffer)
-        buffer.clear()
 
-    async for chunk in rest:
-        size += len(chunk)
-        buffer += chunk
-        if len(buffer) >= _BUFFER:
-            await run_in_threadpool(flush)
-    await run_in_threadpool(flush)
-    return size
+async def _store(
+    part: Sequence[bytes | bytearray], file: BinaryIO, hasher: "hashlib._Hash"
+) -> None:
+    """Hash and write at the same time: both let other threads run."""
+
+    def digest() -> None:
+        for chunk in part:
+            hasher.update(chunk)
+
+    await asyncio.gather(run_in_threadpool(digest), run_in_threadpool(file.writelines, part))
 
 
 def sync_folder(folder: Path) -> None:
