@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class _Download(FileResponse):
-    """A file, read in larger pieces than Starlette's 64 kB: each costs a turn of the thread pool."""
+    """A file, read in larger pieces than 64 kB: each costs a turn of the thread pool."""
 
     chunk_size = 1 << 20
 

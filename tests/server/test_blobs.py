@@ -39,10 +39,20 @@ def test_a_body_with_another_digest_is_not_stored(tmp_path: Path) -> None:
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
-def test_a_body_that_breaks_off_is_not_stored(tmp_path: Path) -> None:
+def test_a_large_body_is_stored_in_its_order(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path)
+    content = random.Random(0).randbytes(9_000_000)
+    pieces = (content[start : start + 400_000] for start in range(0, len(content), 400_000))
+    digest, size = asyncio.run(blobs.receive(_chunks(*pieces), _md5(content)))
+    assert (digest, size) == (_md5(content), len(content))
+    assert blobs.path(digest).read_bytes() == content
+
+
+@pytest.mark.parametrize("sent", [[b"half"], [b"x" * 1_500_000] * 3], ids=["small", "large"])
+def test_a_body_that_breaks_off_is_not_stored(tmp_path: Path, sent: list[bytes]) -> None:
     blobs = BlobStore(tmp_path)
     with pytest.raises(ConnectionError):
-        asyncio.run(blobs.receive(_chunks(b"half", then=ConnectionError()), None))
+        asyncio.run(blobs.receive(_chunks(*sent, then=ConnectionError()), None))
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
