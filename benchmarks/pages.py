@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import requests
 
 from benchmarks.filling import PROJECT, Size, fill
+from benchmarks.processes import peak_memory, processor_seconds
 from benchmarks.report import format_table
 from wandb_server import Server, ensure_running, paths, service
 
@@ -131,19 +132,6 @@ def ask(browser: requests.Session, server: Server, path: str, rounds: int) -> An
             sys.exit(f"{path}: {reply.status_code} {reply.text[:300]}")
     used = (processor_seconds(server.health.pid) - before) * 1000 / rounds
     return Answer(median(times[1:]), used, len(reply.content) / 1000)
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time that a process has used, to a hundredth (Linux only)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory(pid: int) -> float:
-    """Return the largest resident size that a process had, in MB (Linux only)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1000
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
