@@ -166,6 +166,11 @@ class History:
         if not below and MLFLOW_PARENT_RUN_ID in run.data.tags and MACHINE not in run.data.tags:
             return [run_id]
         self._refuse_unless_well(run)
+        if not below:
+            raise ReproduceError(
+                f"The run {run_id} ({run.data.tags.get(MLFLOW_RUN_NAME, '')}) has no steps below "
+                "it: only runs of main.py can be run again, or steps that it ran."
+            )
         return [child.data.tags.get(REUSED_FROM, child.info.run_id) for child in below]
 
     def _get(self, run_id: str) -> Run | None:
