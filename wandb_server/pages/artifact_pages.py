@@ -4,7 +4,7 @@ from typing import Any
 
 from wandb_server import queries
 from wandb_server.artifact.lookups import find_member, get_artifact, get_type, list_artifact_files
-from wandb_server.artifact.records import Artifact, Collection, Membership
+from wandb_server.artifact.records import LOGGED_TABLE, Artifact, Collection, Membership
 from wandb_server.errors import NotFoundError
 from wandb_server.pages import addresses
 from wandb_server.pages.previews import preview
@@ -29,12 +29,12 @@ def artifacts(visit: Visit) -> dict[str, Any]:
     kind = visit.names.get("type")
     rows = queries.collection_rows(visit.connection, home.id)
     by_type: dict[str, list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (row.type, row.name)):
+    for row in sorted(rows, key=lambda row: (row.type == LOGGED_TABLE, row.type, row.name)):
         if kind in (None, row.type):
             by_type.setdefault(row.type, []).append({"row": row, "url": collection_url(home, row)})
     if kind is not None and not by_type:
         raise NotFoundError(f"The project {home.name} has no artifact of type {kind}.")
-    return {"project": home, "by_type": by_type}
+    return {"project": home, "by_type": by_type, "logged_table": LOGGED_TABLE}
 
 
 def collection_url(home: Project, row: CollectionRow) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from wandb_server.filters import Document
 from wandb_server.lines import HISTORY
 from wandb_server.pages import addresses
+from wandb_server.pages.compare_media import put_side_by_side
 from wandb_server.pages.importance import Influence, rank_influences
 from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel
 from wandb_server.pages.plots import (
@@ -44,6 +45,7 @@ _CURVES = 10  # runs whose history is drawn: one colour each
 _CHARTS = 12
 _BARS = 30
 _AXES = 6
+_BESIDE = 4  # runs whose plots and images are put side by side
 _COLUMNS = 20  # runs side by side in the table of settings
 _LINES_READ = 10_000  # of all drawn runs together
 
@@ -86,6 +88,9 @@ def compare(visit: Visit) -> dict[str, Any]:
         "axes": [STEP, RUNTIME, TIMESTAMP],
         "search": visit.query.get("search", ""),
         "charts": _curves(visit, home, runs[:_CURVES]),
+        "beside": put_side_by_side(
+            visit, home, [get_run(visit.connection, run["row"]) for run in runs[:_BESIDE]]
+        ),
         "bars": _bars(home, runs, metric),
         "dots": _dots(home, runs, x, metric),
         "parallel": _parallel(home, runs, different, metric),

@@ -66,10 +66,7 @@ def show_media(
     """
     step = _read_step(visit.query.get("step", ""))
     logged = read_logged(visit.connection, found, step)
-    by_name = {
-        file.name: _File(file, link) for file, link in zip(files, links, strict=True) if link.url
-    }
-    media = _sort_out(visit, logged, read_presets(found.config), by_name)
+    media = _sort_out(visit, found, logged, _by_name(files, links))
     return {
         **{kind: items[: _MOST[kind]] for kind, items in media.items()},
         "media_left_out": sum(max(len(items) - _MOST[kind], 0) for kind, items in media.items()),
@@ -78,10 +75,25 @@ def show_media(
     }
 
 
+def last_media(
+    visit: Visit, found: Run, files: Sequence[RunFile], links: Sequence[FileLink]
+) -> tuple[list[Figure], list[Shown]]:
+    """Give the plots and images that a run logged last; arguments as of `show_media`."""
+    logged = read_logged(visit.connection, found, None)
+    media = _sort_out(visit, found, logged, _by_name(files, links))
+    return media["figures"], media["images"]
+
+
+def _by_name(files: Sequence[RunFile], links: Sequence[FileLink]) -> dict[str, _File]:
+    pairs = zip(files, links, strict=True)
+    return {file.name: _File(file, link) for file, link in pairs if link.url}
+
+
 def _sort_out(
-    visit: Visit, logged: Logged, presets: Mapping[str, Preset], files: Mapping[str, _File]
+    visit: Visit, run: Run, logged: Logged, files: Mapping[str, _File]
 ) -> dict[str, list[Any]]:
     """Put logged values and other images where the page shows them; files may be missing."""
+    presets = read_presets(run.config)
     media: dict[str, list[Any]] = {kind: [] for kind in _MOST}
     for key, value in logged.values.items():
         for path, caption in paths_of(value):
@@ -171,7 +183,7 @@ def _kind(link: FileLink) -> str | None:
     """Tell how a browser shows a logged file: as one of `_MOST`, or None."""
     if link.is_image:
         return "images"
-    kind = (mimetypes.guess_type(link.name)[0] or "").partition("/")
-    if kind[0] in {"audio", "video"}:
-        return kind[0]
-    return "html" if kind[2] == "html" else None
+    if link.is_page:
+        return "html"
+    kind = (mimetypes.guess_type(link.name)[0] or "").partition("/")[0]
+    return kind if kind in {"audio", "video"} else None

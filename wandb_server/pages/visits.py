@@ -53,6 +53,7 @@ class FileLink(NamedTuple):
     url: str | None
     note: str
     is_image: bool
+    is_page: bool
     preview: str | None
 
 
@@ -121,7 +122,8 @@ def file_link(
     """Link to a file of a run or version, whose own page is `page`."""
     url = urls.download(digest, name) if digest else None
     preview = addresses.file(page, name) if digest else None
-    return FileLink(name, size, url, ref or "", is_image(name), preview)
+    is_page = name.lower().endswith((".html", ".htm"))
+    return FileLink(name, size, url, ref or "", is_image(name), is_page, preview)
 
 
 def is_image(name: str) -> bool:
