@@ -17,6 +17,9 @@ _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 # Spaces end a word, but not inside quotes.
 _WORD = re.compile(rf"""(?:[^\s'"]|{_QUOTED})+""")
 
+# "5," or ",5" or "5,,6" or "choice()".
+_LACKS_VALUE = re.compile(r"^\s*,|,\s*(,|$)|^\w+\(\s*\)$")
+
 
 def split_options(options: str) -> list[str]:
     r"""Split one string of overrides at its spaces; quotes protect what they hold.
@@ -57,7 +60,7 @@ def expand_arguments(arguments: list[str]) -> list[str]:
 def _prepare(word: str, multirun: bool) -> str:
     if word.startswith("-") or "=" not in word:
         return word
-    override = _parse(word)
+    override = _parse(word, multirun)
     key = override.key_or_group
     mapping, _, name = key.rpartition(".")
     if override.is_add() and mapping == "dataset.columns":
@@ -75,14 +78,23 @@ def _prepare(word: str, multirun: bool) -> str:
     return override.input_line or word
 
 
-def _parse(word: str) -> Override:
-    """Parse an override; a value that Hydra can't read, such as a path, is taken as a text."""
+def _parse(word: str, multirun: bool) -> Override:
+    """Parse an override; a value that Hydra can't read, such as a path, is taken as a text.
+
+    Raises:
+        ConfigError: Not even that is possible, or a choice of a sweep lacks a value.
+    """
     parser = OverridesParser.create()
     for candidate in (word, _quoted(word)):
         try:
             return parser.parse_overrides([candidate])[0]
         except OverrideParseException as error:
             fault = error
+            if multirun and _LACKS_VALUE.search(word.split("=", 1)[1]):
+                raise ConfigError(
+                    f"{word} holds an empty value: give each choice one, such as a,b,c. To mean a "
+                    "text with such commas, quote it."
+                ) from fault
     raise ConfigError(
         f"{word!r} is no override: write key=value, such as main.experiment_name=trial."
     ) from fault

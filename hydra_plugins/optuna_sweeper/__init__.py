@@ -76,6 +76,8 @@ class OptunaSweeper(Sweeper):
     ) -> None:
         """Make the launcher that the config names."""
         self._context, self._config = hydra_context, config
+        # Under these names, Hydra's check of overrides looks for them.
+        self.hydra_context, self.config = hydra_context, config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -98,6 +100,7 @@ class OptunaSweeper(Sweeper):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         parser = OverridesParser.create(config_loader=self._context.config_loader)
         fixed, space = split(parser.parse_overrides(arguments))
+        self.validate_batch_is_legal([[*fixed, *corner] for corner in corners(space)])
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self._config, folder / "multirun.yaml")
@@ -187,6 +190,20 @@ def to_distribution(override: Override) -> "BaseDistribution":
 def to_overrides(parameters: Mapping[str, Any]) -> list[str]:
     """Return chosen values as overrides; choices are the texts that the user wrote."""
     return [f"{key}={value}" for key, value in parameters.items()]
+
+
+def corners(space: "Mapping[str, BaseDistribution]") -> list[list[str]]:
+    """Return overrides that take each choice, and both ends of each range, at least once."""
+    from optuna.distributions import CategoricalDistribution
+
+    ends = {
+        key: list(one.choices)
+        if isinstance(one, CategoricalDistribution)
+        else [getattr(one, end) for end in ("low", "high")]
+        for key, one in space.items()
+    }
+    first = {key: values[0] for key, values in ends.items()}
+    return [to_overrides(first | {key: value}) for key, values in ends.items() for value in values]
 
 
 def read_score(job: JobReturn) -> tuple[float | None, str]:

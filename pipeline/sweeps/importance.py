@@ -35,6 +35,7 @@ def measure_importances(sweep: Sweep) -> dict[str, float]:
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if sweep.maximize else "minimize")
     space = {name: _distribution(trials, key) for key, name in names.items()}
     study.add_trials(

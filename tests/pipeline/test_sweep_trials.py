@@ -1,0 +1,125 @@
+"""A trial that fails costs that trial, and a sweep that makes no sense is told before the first."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.root import ROOT
+from pipeline.sweeps.trial import read_trials
+
+# The real config and callbacks around a task that takes no time.
+PROGRAM = """
+import hydra
+from pipeline.schema import register_schema
+from pipeline.sweeps import process
+
+register_schema()
+
+@hydra.main(version_base="1.3", config_path=ROOT, config_name="config")
+def program(config):
+    depth = config.random_forest_pipeline.random_forest.max_depth
+    if depth == 2:
+        raise ValueError("two is too few")
+    process.THIS.notes.model = f"model:v{depth}, {process.THIS.workers} at once"
+    return float("nan") if depth == 3 else depth
+
+program()
+print("sweep", process.THIS.plan.id)
+"""
+# main.py's start with a task that does nothing.
+START = """
+import sys
+import hydra
+from pipeline.start import run_main
+
+@hydra.main(version_base="1.3", config_path=ROOT, config_name="config")
+def task(config):
+    print("began")
+
+sys.exit(run_main(task))
+"""
+DEPTH = "random_forest_pipeline.random_forest.max_depth"
+
+
+def run(program: Path, *overrides: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(program), "-m", *overrides],
+        cwd=program.parent,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "workers"),
+    [
+        (["hydra.sweeper.max_batch_size=1"], 1),
+        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], 2),
+    ],
+    ids=["basic", "joblib"],
+)
+def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
+    overrides: list[str], workers: int, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"ROOT = {str(ROOT)!r}\n{PROGRAM}")
+
+    done = run(program, "hydra.sweep.dir=swept", *overrides, f"{DEPTH}=1,2,3,4")
+
+    assert done.returncode == 0, done.stderr
+    assert f"Trial 1 failed ({DEPTH}=2): two is too few" in done.stdout
+    assert f"Trial 2 failed ({DEPTH}=3): its score is nan" in done.stdout
+    if workers == 1:
+        assert done.stdout.index("Trial 1 failed") < done.stdout.index("Trial 3: 4.000000")
+    (sweep,) = re.findall(r"^sweep (\w+)$", done.stdout, re.MULTILINE)
+    trials = read_trials(tmp_path / "swept", sweep)
+    assert [trial.score for trial in trials] == [1, None, None, 4]
+    assert trials[3].notes.model == f"model:v4, {workers} at once"
+    assert [trial.state for trial in trials] == ["finished", "failed", "failed", "finished"]
+    assert trials[3].config["random_forest_pipeline"]["random_forest"]["max_depth"] == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["random_forest_pipeline.random_forest.depth=2,3"], "There is no key"),
+        (["hydra/launcher=basic,joblib"], "Sweeping over Hydra's configuration is not supported"),
+        ([f"{DEPTH}=range(5,5)"], f"{DEPTH}=range(5,5) holds no value: there is nothing to try"),
+        ([f"{DEPTH}="], "Value '' of type 'str' could not be converted to Integer"),
+        ([f"{DEPTH}=5,"], f"{DEPTH}=5, holds an empty value"),
+        ([f"{DEPTH}=choice()"], f"{DEPTH}=choice() holds an empty value"),
+        ([f"{DEPTH}=int(interval(2,9))"], "Add hydra/sweeper=optuna, or list the values"),
+        ([f"{DEPTH}=2,3", "metrics=[rok_auc]"], "Did you mean 'roc_auc'"),
+        (["metrics=[r2],[accuracy]"], "Trials that differ in metrics can't be compared"),
+        (["sweep.evaluate=best,all"], "sweep.evaluate holds for the whole sweep"),
+        ([f"{DEPTH}=2,3", "main.execute_steps=evaluate"], "there is nothing to do"),
+        (
+            [f"{DEPTH}=2,3", "hydra/sweeper=optuna", "main.execute_steps=preprocess"],
+            "add train_random_forest",
+        ),
+        (
+            [f"{DEPTH}=2,deep", "hydra/sweeper=optuna"],
+            "Value 'deep' of type 'str' could not be converted",
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_sweep_that_makes_no_sense_is_told_before_its_first_trial(
+    overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "main.py"
+    program.write_text(f"ROOT = {str(ROOT)!r}\n{START}")
+
+    done = run(program, *overrides)
+
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "began" not in done.stdout
