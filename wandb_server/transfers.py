@@ -28,6 +28,8 @@ _HEADERS = {
     "Cache-Control": "private, max-age=3600",
 }
 
+_SMALL = 1 << 18  # bytes; a file below this is read at once
+
 
 class _Download(FileResponse):
     """A file, read in larger pieces than 64 kB: each costs a turn of the thread pool."""
@@ -67,7 +69,7 @@ class Transfers:
         """Give a blob under a file name, whole or the asked-for range."""
         if not self._allowed(request, "GET"):
             return _forbidden()
-        return await self._send(request.path_params["digest"], request.path_params["name"])
+        return await self._send(request)
 
     async def allow_own_pages(self, request: Request) -> Response:
         """Tell a browser that this server's own pages, and no others, may read downloads."""
@@ -76,22 +78,27 @@ class Transfers:
 
     async def download_by_digest(self, request: Request) -> Response:
         """Give a blob to a client with the key; the SDK asks so when `download` fails."""
-        return await self._send(request.path_params["digest"], request.path_params["name"])
+        return await self._send(request)
 
     def _record(self, run_id: int, name: str, digest: str, size: int, is_gone: IsGone) -> None:
         with self._database.write() as connection:
             stay(is_gone)
             put_file(connection, get_run(connection, run_id).id, name, digest, size)
 
-    async def _send(self, digest: str, name: str) -> Response:
+    async def _send(self, request: Request) -> Response:
+        digest, name = request.path_params["digest"], request.path_params["name"]
         if not self._blobs.is_checked(digest):
             await run_in_threadpool(self._check, digest, name)
-        media_type = mimetypes.guess_type(PurePosixPath(name).name)[0]
-        return _Download(
-            self._blobs.path(digest),
-            headers=_HEADERS,
-            media_type=media_type or "application/octet-stream",
-        )
+        path = self._blobs.path(digest)
+        media_type = mimetypes.guess_type(PurePosixPath(name).name)[0] or "application/octet-stream"
+        size = self._blobs.size(digest)
+        is_whole = request.method == "GET" and "range" not in request.headers
+        if is_whole and size is not None and size < _SMALL:
+            # One turn of the thread pool rather than four, which counts for 10,000 files.
+            content = await run_in_threadpool(path.read_bytes)
+            headers = {**_HEADERS, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
+            return Response(content, headers=headers, media_type=media_type)
+        return _Download(path, headers=_HEADERS, media_type=media_type)
 
     def _check(self, digest: str, name: str) -> None:
         try:

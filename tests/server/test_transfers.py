@@ -41,7 +41,7 @@ def test_a_run_file_comes_back_as_it_was_sent(live: LiveServer, project: str, na
         assert (edge["node"]["name"], edge["node"]["sizeBytes"]) == (name, len(content))
         status, headers, body = live.request("GET", edge["node"]["directUrl"], key=None)
         assert (status, body) == (200, content)
-        assert headers["content-security-policy"] == "sandbox"
+        assert headers["content-security-policy"].startswith("sandbox; default-src 'none';")
 
 
 def test_ranges_are_served(live: LiveServer) -> None:
