@@ -167,11 +167,20 @@ def test_groups_have_counts_means_and_a_filter_that_finds_their_runs(database: D
 
 def test_columns_are_chosen_by_what_tells_runs_apart(database: Database) -> None:
     runs = find(database)
-    chosen = choose_columns(runs)
+    chosen = choose_columns(runs, RunView(sort="-config.model.trees"))
+    assert "config.model.trees" in chosen  # what the table is sorted by
+    assert len(chosen) == len(set(chosen))
     assert "summary.test/roc_auc_ovo" in chosen
     assert "config.max_depth" in chosen
     assert "config.model.kind" not in chosen  # the same everywhere
     assert "config.model.trees" in known_columns(runs)
+
+
+def test_details_of_a_metric_take_no_column_from_metrics() -> None:
+    results = {"standard_error/val/loss": 0.1, **{f"val/{name}": 1 for name in "abcdef"}}
+    runs = [{"config": {}, "summary_metrics": results}]
+    assert "summary.val/f" in (chosen := choose_columns(runs, RunView()))
+    assert "summary.standard_error/val/loss" not in chosen
 
 
 def test_pages_hold_fifty_runs_and_the_last_one_answers_for_those_beyond(

@@ -66,7 +66,7 @@ def project_csv(visit: Visit) -> tuple[str, str]:
     home = find_home(visit)
     view = read_view(visit.query)
     found = find_runs(visit.connection, home.id, view, ["id", "name", *_OWN, *_ALL])
-    columns = view.columns or choose_columns(cut_page(visit.connection, found, 1).runs)
+    columns = view.columns or choose_columns(cut_page(visit.connection, found, 1).runs, view)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["id", "name", *columns])
@@ -107,7 +107,7 @@ def _table(visit: Visit, home: Project, view: RunView) -> dict[str, Any]:
     wanted = [view.group, *(view.columns or [*_OWN, *_ALL])] if view.group else []
     found = find_runs(visit.connection, home.id, view, wanted)
     page = cut_page(visit.connection, found, view.page)
-    keys = view.columns or choose_columns(page.runs)
+    keys = view.columns or choose_columns(page.runs, view)
     columns = [_column(url, view, keys, index, page.runs) for index in range(len(keys))]
     known = known_columns(page.runs)
     shown: dict[str, Any] = {

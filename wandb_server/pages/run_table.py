@@ -119,13 +119,13 @@ def results(run: Document) -> list[tuple[str, Any]]:
     ]
 
 
-def choose_columns(runs: Sequence[Document]) -> tuple[str, ...]:
-    """Choose columns for a view that names none: what tells these runs apart."""
-    own = ["state", "job_type", "group", "created", "duration"]
+def choose_columns(runs: Sequence[Document], view: RunView) -> tuple[str, ...]:
+    """Choose columns for a view that names none: its order's, and what tells the runs apart."""
+    own = ["state", "job_type", "group", "created", "duration", view.sort.removeprefix("-")]
     metrics = _key_metrics([dict(results(run)) for run in runs])
     varied = varying([dict(settings(run)) for run in runs])[:_SETTINGS_CHOSEN]
     chosen = [f"summary.{name}" for name in metrics] + [f"config.{name}" for name in varied]
-    return tuple(own + chosen)
+    return tuple(dict.fromkeys(key for key in own + chosen if key != "name"))
 
 
 def varying(settings_of_runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -143,14 +143,21 @@ def varying(settings_of_runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _key_metrics(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Choose the few metrics that are worth a column: scores first, then what most runs have."""
+    """Choose the few metrics that are worth a column: scores first, then what most runs have.
+
+    A name of more than two parts, such as `standard_error/val/loss`, is of a detail.
+    """
     numbers = [
         {name: value for name, value in values.items() if isinstance(value, int | float)}
         for values in metrics
     ]
     counts = Counter(name for values in numbers for name in values)
     scores = {name for values in numbers for name in values if isinstance(values[name], float)}
-    ranked = sorted(counts, key=lambda name: (name not in scores, -counts[name], name))
+
+    def rank(name: str) -> tuple[bool, bool, int, str]:
+        return name.count("/") > 1, name not in scores, -counts[name], name
+
+    ranked = sorted(counts, key=rank)
     return ranked[:_METRICS_CHOSEN]
 
 
