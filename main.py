@@ -82,6 +82,11 @@ def run_pipeline(composed: DictConfig) -> float | None:
             promote=config.evaluate.promote,
             production_alias=Alias(config.evaluate.production_alias, model),
             previous_alias=config.evaluate.previous_alias,
+            max_class_regression=config.evaluate.max_class_regression,
+            resamples=config.evaluate.resamples,
+            confidence=config.evaluate.confidence,
+            random_seed=seed,
+            card_artifact=Made(names.model_card),
         )
         return pipeline.run().validation_score
 

@@ -2,64 +2,75 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import wandb
+from comparison import Evaluation, compare
 from loading import ModelError, load_model
-from promotion import Champion, Decision, PromotionError, decide
-from scores import DataError, MetricError, check_table, compute_scores
+from promotion import Champion, Decision, PromotionError, Rules, decide
+from scores import DataError, MetricError, check_table, evaluate_model
+from settings import Settings
 from sklearn.pipeline import Pipeline
 
 # Times that the alias may move under our feet before we give up.
 ATTEMPTS = 5
+# Key of a version's metadata: every time that it was given an alias by a program, oldest first.
+PROMOTIONS = "promotions"
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Challenger:
-    """The model at hand, and the test rows and metric on which it meets the champion."""
+    """The model at hand, and the test rows on which it meets the champion."""
 
     artifact: wandb.Artifact
     model: Pipeline
-    score: float
+    evaluation: Evaluation
     table: pd.DataFrame
-    target: str
-    metric: str
+    settings: Settings
 
 
-def promote(
-    run: wandb.Run, challenger: Challenger, rule: str, alias: str, previous: str
-) -> Decision:
+def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> Decision:
     """Decide whether the challenger gets the alias, and move it if so.
 
-    The holder is read again just before the alias moves: if another pipeline has moved it
-    meanwhile, the challenger is compared again, with the new holder.
+    The holder is read again just before the alias moves, and just after: if another pipeline has
+    moved it meanwhile, the challenger is compared again, with the new holder. The version that
+    gets the alias says so in its metadata; the one that loses it gets the previous alias, for the
+    way back.
 
     Args:
         run: The run that uses the holder's model.
         challenger: The model at hand.
-        rule: if_better, always or never.
-        alias: The production alias.
-        previous: Alias that the version which loses the production alias gets, for the way back.
+        origin: What the record of a promotion holds besides the decision: who, and from what.
 
     Raises:
         PromotionError: The holder can't be compared, or the alias doesn't stay still.
     """
+    settings, artifact = challenger.settings, challenger.artifact
+    alias, metric = settings.production_alias, settings.metrics[0]
+    rules = Rules(
+        settings.promote, alias, metric, settings.max_class_regression, settings.confidence
+    )
     for _ in range(ATTEMPTS):
-        holder = find_holder(challenger.artifact, alias)
-        champion = None if holder is None else assess(run, holder, challenger, rule)
-        name = name_of(challenger.artifact)
-        decision = decide(rule, alias, challenger.metric, name, challenger.score, champion)
+        holder = find_holder(artifact, alias)
+        champion = None if holder is None else assess(run, holder, challenger)
+        score = challenger.evaluation.scores[metric]
+        decision = decide(rules, name_of(artifact), score, champion)
         if not decision.promoted:
             return decision
-        if name_of(find_holder(challenger.artifact, alias)) == name_of(holder):
-            move_alias(challenger.artifact, alias)
-            if holder is not None:
-                move_alias(holder, previous)
-            return decision
+        if name_of(find_holder(artifact, alias)) == name_of(holder):
+            give_alias(artifact, alias)
+            now = find_holder(artifact, alias)
+            if now is not None and name_of(now) == name_of(artifact):
+                record(now, make_record(decision, settings) | origin)
+                if holder is not None:
+                    give_alias(holder, settings.previous_alias)
+                return decision
         logger.info("%s has moved from %s meanwhile: comparing again", alias, name_of(holder))
     raise PromotionError(
         f"{alias} moved {ATTEMPTS} times while this model was compared with its holder: nothing "
@@ -92,47 +103,68 @@ def sibling(artifact: wandb.Artifact, version: str) -> str:
     return f"{artifact.qualified_name.rpartition(':')[0]}:{version}"
 
 
-def assess(run: wandb.Run, holder: wandb.Artifact, challenger: Challenger, rule: str) -> Champion:
+def assess(run: wandb.Run, holder: wandb.Artifact, challenger: Challenger) -> Champion:
     """Score the holder of the alias on the challenger's test rows.
 
     Args:
         run: The run that uses the holder's model.
         holder: The version that holds the alias.
         challenger: The model that it meets.
-        rule: With never, nothing is compared.
 
     Returns:
-        The holder with its score, or with what stands in the way of one.
+        The holder beside the challenger, or with what stands in the way of that.
     """
-    if rule == "never" or name_of(holder) == name_of(challenger.artifact):
-        return Champion(name_of(holder))
+    settings, name = challenger.settings, name_of(holder)
+    if settings.promote == "never" or name == name_of(challenger.artifact):
+        return Champion(name)
     try:
-        score = score_holder(run, holder, challenger)
+        evaluation = evaluate_holder(run, holder, challenger)
     except (ModelError, DataError, MetricError) as error:
-        return Champion(name_of(holder), trouble=str(error))
-    return Champion(name_of(holder), score)
+        return Champion(name, trouble=str(error))
+    comparison = compare(
+        challenger.evaluation,
+        evaluation,
+        challenger.table[settings.target].to_numpy(),
+        getattr(challenger.model, "classes_", None),
+        settings.confidence,
+        describe_split(holder, challenger.artifact),
+    )
+    return Champion(name, comparison)
 
 
-def score_holder(run: wandb.Run, holder: wandb.Artifact, challenger: Challenger) -> float:
+def evaluate_holder(run: wandb.Run, holder: wandb.Artifact, challenger: Challenger) -> Evaluation:
     """Download and score the holder of the alias.
 
     Raises:
         ModelError: It doesn't load, or answers another question than the challenger.
         DataError: The test rows lack what it needs.
-        MetricError: The metric has no value for it.
+        MetricError: A metric has no value for it.
     """
-    model = download_model(run, holder)
-    target = holder.metadata.get("target", challenger.target)
-    if target != challenger.target:
-        raise ModelError(f"it was trained to predict {target}, not {challenger.target}.")
+    model, expected = download_model(run, holder), challenger.settings.target
+    target = holder.metadata.get("target", expected)
+    if target != expected:
+        raise ModelError(f"it was trained to predict {target}, not {expected}.")
     if set(classes_of(model)) != set(classes_of(challenger.model)):
         raise ModelError(
             f"it was trained for other classes ({', '.join(classes_of(model)) or 'none'}) than "
             f"this model ({', '.join(classes_of(challenger.model)) or 'none'})."
         )
-    check_table(challenger.table, model, challenger.target)
-    scores, _ = compute_scores(model, challenger.table, challenger.target, [challenger.metric])
-    return scores[challenger.metric]
+    check_table(challenger.table, model, expected)
+    return evaluate_model(model, challenger.table, challenger.settings)
+
+
+def describe_split(holder: wandb.Artifact, challenger: wandb.Artifact) -> str:
+    """Say so if two models were trained on different splits; empty if not, or if that is unknown.
+
+    Rows that are test rows now may have been training rows of another split.
+    """
+    before, now = (made.metadata.get("train_artifact") for made in (holder, challenger))
+    if not before or not now or before == now:
+        return ""
+    return (
+        f"{name_of(holder)} was trained on {before}, {name_of(challenger)} on {now}. The former "
+        "may have seen some of these test rows in training: its scores may be too good."
+    )
 
 
 def classes_of(model: Pipeline) -> list[str]:
@@ -151,19 +183,32 @@ def download_model(run: wandb.Run, artifact: wandb.Artifact) -> Pipeline:
         return load_model(Path(folder))
 
 
-def move_alias(artifact: wandb.Artifact, alias: str) -> None:
-    """Give an alias to a version, and see that it has it.
-
-    Raises:
-        PromotionError: Another version has it afterwards.
-    """
+def give_alias(artifact: wandb.Artifact, alias: str) -> None:
+    """Give an alias to a version; another one loses it."""
     # Read anew: the SDK only sends aliases that it hasn't seen on the object before.
     fresh = wandb.Api().artifact(sibling(artifact, artifact.version), type=artifact.type)
     fresh.aliases.append(alias)
     fresh.save()
-    holder = find_holder(artifact, alias)
-    if name_of(holder) != name_of(artifact):
-        raise PromotionError(
-            f"{name_of(artifact)} was given {alias}, but {name_of(holder)} holds it: another "
-            "pipeline promotes at the same time. Run evaluate again when it is done."
-        )
+
+
+def make_record(decision: Decision, settings: Settings) -> dict[str, Any]:
+    """Describe a promotion, in plain values: when (UTC), over whom and why."""
+    return {
+        "action": "promotion",
+        "alias": settings.production_alias,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "champion": decision.champion_name,
+        "why": decision.reason,
+        "metric": decision.metric,
+        "score": decision.score,
+        "champion_score": decision.champion_score,
+        "difference": decision.difference,
+        "interval": decision.interval and list(decision.interval),
+        "confidence": settings.confidence,
+    }
+
+
+def record(artifact: wandb.Artifact, facts: dict[str, Any]) -> None:
+    """Add to what a version's metadata says of its promotions."""
+    artifact.metadata[PROMOTIONS] = [*artifact.metadata.get(PROMOTIONS, []), facts]
+    artifact.save()

@@ -4,30 +4,29 @@ import argparse
 import gc
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import wandb
-import yaml
+from card import render_card
+from comparison import Evaluation, find_intervals
 from loading import ModelError
-from promotion import PROMOTE, Decision, PromotionError
-from registry import Challenger, download_model, promote
+from origin import find_ancestors, find_user, read_commit
+from promotion import Decision, PromotionError
+from registry import Challenger, download_model, name_of, promote
+from results import Findings, Results, Subject, find_errors
 from scores import (
     DataError,
     MetricError,
-    SettingsError,
     ThresholdError,
     check_table,
     check_thresholds,
-    compute_scores,
-    read_metrics,
-    read_thresholds,
-    tabulate_classes,
-    tabulate_errors,
+    evaluate_model,
 )
-from sklearn.metrics import confusion_matrix
-from tracking import open_run, read_table, use_artifact
+from settings import Settings, SettingsError, read_settings
+from tracking import log_card, open_run, read_table, use_artifact
 
 logger = logging.getLogger(__name__)
 
@@ -44,93 +43,64 @@ def main(arguments: list[str]) -> None:
         PromotionError: The version in production can't be replaced knowingly.
     """
     parameters = parse(arguments)
-    metrics = read_metrics(parameters.metrics)
-    thresholds = read_thresholds(parameters.thresholds, metrics)
-    task, target = read_dataset(parameters.dataset)
-    settings = vars(parameters) | {
-        "dataset": str(parameters.dataset),
-        "metrics": metrics,
-        "thresholds": thresholds,
-        "task": task,
-        "target": target,
-    }
-    with open_run("evaluate", settings) as run:
+    settings = read_settings(parameters)
+    config = vars(parameters) | vars(settings) | {"dataset": str(parameters.dataset)}
+    with open_run("evaluate", config) as run, ThreadPoolExecutor(1) as worker:
         run.summary["promotion/promoted"] = False
         artifact = use_artifact(run, parameters.model_artifact)
-        table = read_table(run, parameters.test_artifact)
-        model = download_model(run, artifact)
-        check_model(artifact, model, task, target)
-        check_table(table, model, target)
-        scores, predicted = compute_scores(model, table, target, metrics)
-        log_results(run, getattr(model, "classes_", None), table[target], predicted, scores)
-        check_thresholds(scores, thresholds)
-        challenger = Challenger(artifact, model, scores[metrics[0]], table, target, metrics[0])
-        decision = promote(
-            run,
-            challenger,
-            parameters.promote,
-            parameters.production_alias,
-            parameters.previous_alias,
+        rows = use_artifact(run, parameters.test_artifact)
+        # W&B answers these while the model is scored.
+        user, ancestors = worker.submit(find_user), worker.submit(find_ancestors, [rows, artifact])
+        table, model = read_table(rows), download_model(run, artifact)
+        check_model(artifact, model, settings)
+        check_table(table, model, settings.target)
+        evaluation = evaluate_model(model, table, settings)
+        findings = find_errors(table[settings.target].to_numpy(), evaluation.predicted, model)
+        log_results(run, evaluation, findings, settings)
+        check_thresholds(evaluation.scores, settings.thresholds)
+        subject = Subject(
+            project=run.project,
+            model=name_of(artifact),
+            test_data=name_of(rows),
+            metadata=artifact.metadata,
+            ancestors=ancestors.result(),
+            commit=read_commit(Path(__file__).parent),
         )
-        log_decision(run, decision, parameters.production_alias)
+        challenger = Challenger(artifact, model, evaluation, table, settings)
+        decision = promote(run, challenger, describe_origin(run, subject, user.result()))
+        log_decision(run, decision, settings.production_alias)
+        page = render_card(subject, settings, Results(evaluation, findings, decision))
+        log_card(run, parameters.card_artifact, page, summarise(subject, decision))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Return the parameters of the step.
-
-    Raises:
-        SettingsError: One has a value that it can't have.
-    """
+    """Return the parameters of the step, as they were given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model_artifact", required=True, help="artifact with the model")
     parser.add_argument("--test_artifact", required=True, help="artifact with the test split")
     parser.add_argument("--dataset", type=Path, required=True, help="YAML of the data set")
     parser.add_argument("--metrics", required=True, help="scorer names; the first one decides")
     parser.add_argument("--thresholds", default="", help="lowest scores: accuracy=0.7,...")
-    parser.add_argument("--promote", default="if_better", help="if_better, always or never")
+    parser.add_argument("--promote", default="if_better", help="one of promotion.PROMOTE")
     parser.add_argument("--production_alias", default="prod", help="alias of the one in use")
     parser.add_argument("--previous_alias", default="previous", help="alias of the one before")
-    parameters = parser.parse_args(arguments)
-    if parameters.promote not in PROMOTE:
-        raise SettingsError(
-            f"promote={parameters.promote} is unknown: use one of {', '.join(PROMOTE)}."
-        )
-    if not parameters.production_alias:
-        raise SettingsError("production_alias is empty: name the alias, such as prod.")
-    if parameters.previous_alias in ("", parameters.production_alias):
-        raise SettingsError(
-            f"previous_alias={parameters.previous_alias!r}: name another alias than "
-            f"{parameters.production_alias}, such as previous."
-        )
-    return parameters
+    parser.add_argument(
+        "--max_class_regression", default="", help="largest fall of a class's F1; empty: any"
+    )
+    parser.add_argument("--resamples", type=int, default=500, help="draws for the intervals")
+    parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals")
+    parser.add_argument("--random_seed", type=int, required=True, help="seed of the draws")
+    parser.add_argument("--card_artifact", required=True, help="name of the model card to log")
+    return parser.parse_args(arguments)
 
 
-def read_dataset(path: Path) -> tuple[str, str]:
-    """Read task and target from a data set's YAML.
-
-    Raises:
-        SettingsError: The file can't be read, or names none.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path} can't be read as YAML: {error}") from error
-    settings = content if isinstance(content, dict) else {}
-    task, target = settings.get("task"), settings.get("target")
-    if task not in ("classification", "regression") or not target:
-        raise SettingsError(
-            f"{path} has task: {task} and target: {target}; it must say classification or "
-            "regression, and which column to predict."
-        )
-    return task, target
-
-
-def check_model(artifact: wandb.Artifact, model: Any, task: str, target: str) -> None:
+def check_model(artifact: wandb.Artifact, model: Any, settings: Settings) -> None:
     """Check that a model is for this task and target.
 
     Raises:
         ModelError: It is for another one.
     """
+    task, target = settings.task, settings.target
     made_for = artifact.metadata.get("target", target)
     if hasattr(model, "classes_") != (task == "classification") or made_for != target:
         kind = "classification" if hasattr(model, "classes_") else "regression"
@@ -141,52 +111,71 @@ def check_model(artifact: wandb.Artifact, model: Any, task: str, target: str) ->
 
 
 def log_results(
-    run: wandb.Run,
-    classes: Any,
-    actual: "pd.Series[Any]",
-    predicted: Any,
-    scores: dict[str, float],
+    run: wandb.Run, evaluation: Evaluation, findings: Findings, settings: Settings
 ) -> None:
-    """Log scores and the errors made, as images and as tables; classes is None for numbers."""
-    from figures import draw_confusion, draw_predictions
-
-    if classes is None:
-        media = {
-            "predictions": wandb.Image(draw_predictions(actual.to_numpy(), predicted)),
-            "error_table": wandb.Table(dataframe=tabulate_errors(actual, predicted)),
-        }
-    else:
-        labels = list(map(str, classes))
-        counts = confusion_matrix(actual, predicted, labels=classes)
-        matrix = pd.DataFrame(counts, columns=labels)
-        matrix.insert(0, "actual", labels, allow_duplicates=True)
-        media = {
-            "confusion_matrix": wandb.Image(draw_confusion(labels, counts)),
-            "confusion_matrix_table": wandb.Table(dataframe=matrix),
-            "class_table": wandb.Table(dataframe=tabulate_classes(actual, predicted, classes)),
-        }
-    run.log(media)
-    run.summary["rows"] = len(actual)
-    for name, value in scores.items():
+    """Log scores with their intervals, and the errors made, as an image and as tables."""
+    run.summary["rows"] = len(evaluation.predicted)
+    intervals = find_intervals(evaluation, settings.confidence)
+    for name, value in evaluation.scores.items():
         run.summary[f"test/{name}"] = value
-        logger.info("test/%s: %.4f", name, value)
+        interval, around = intervals.get(name), ""
+        if interval:
+            run.summary[f"interval/{name}/low"] = interval.low
+            run.summary[f"interval/{name}/high"] = interval.high
+            around = f" ({interval.low:.4f} to {interval.high:.4f})"
+        logger.info("test/%s: %.4f%s", name, value, around)
+    image, details = wandb.Image(findings.picture), wandb.Table(dataframe=findings.details)
+    if findings.counts is None:
+        run.log({"predictions": image, "error_table": details})
+        return
+    labels = list(findings.details["class"])
+    matrix = pd.DataFrame(findings.counts, columns=labels)
+    matrix.insert(0, "actual", labels, allow_duplicates=True)
+    table = wandb.Table(dataframe=matrix)
+    run.log({"confusion_matrix": image, "confusion_matrix_table": table, "class_table": details})
 
 
 def log_decision(run: wandb.Run, decision: Decision, alias: str) -> None:
     """Log who won and by how much."""
+    low, high = decision.interval or (None, None)
     facts = {
         "promoted": decision.promoted,
         "challenger": decision.challenger,
-        "champion": decision.champion,
-        "challenger_score": decision.challenger_score,
+        "champion": decision.champion_name,
+        "challenger_score": decision.score,
         "champion_score": decision.champion_score,
         "difference": decision.difference,
+        "difference_low": low,
+        "difference_high": high,
+        "regressions": ", ".join(part.name for part in decision.fallen),
         "reason": decision.reason,
     }
     run.summary.update({f"promotion/{name}": value for name, value in facts.items()})
-    holder = decision.challenger if decision.promoted else decision.champion or "nobody"
+    holder = decision.challenger if decision.promoted else decision.champion_name or "nobody"
     verb = "now holds" if decision.promoted else "still holds"
     logger.info("%s %s %s: %s", holder, verb, alias, decision.reason)
+
+
+def describe_origin(run: wandb.Run, subject: Subject, user: str) -> dict[str, Any]:
+    """Return what the record of a promotion says besides the decision."""
+    return {
+        "by": user,
+        "commit": subject.commit.sha,
+        "dirty": subject.commit.dirty,
+        "test_data": subject.test_data,
+        "run": run.id,
+    }
+
+
+def summarise(subject: Subject, decision: Decision) -> dict[str, Any]:
+    """Return what the card's metadata says: the versions that it is about, and who won."""
+    return {
+        "model": subject.model,
+        "test_data": subject.test_data,
+        "champion": decision.champion_name,
+        "promoted": decision.promoted,
+        "reason": decision.reason,
+    }
 
 
 if __name__ == "__main__":

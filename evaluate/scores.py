@@ -1,19 +1,17 @@
 """Scores of a model on the test rows, and the tables that tell where it errs."""
 
-import difflib
-import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from comparison import Evaluation
+from replay import Replay
+from resampling import resample
+from settings import Settings
 from sklearn.metrics import check_scoring, precision_recall_fscore_support
 from sklearn.pipeline import Pipeline
 
 ERROR_QUANTILES = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
-
-
-class SettingsError(Exception):
-    """A parameter asks for something that can't be done."""
 
 
 class DataError(Exception):
@@ -26,54 +24,6 @@ class MetricError(Exception):
 
 class ThresholdError(Exception):
     """A score is below the lowest one accepted."""
-
-
-def read_metrics(text: str) -> list[str]:
-    """Split scorer names at commas.
-
-    Raises:
-        SettingsError: There is none, or one isn't a scorer of scikit-learn.
-    """
-    from sklearn.metrics import get_scorer_names
-
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise SettingsError("metrics is empty: name at least one scorer, such as accuracy.")
-    known = get_scorer_names()
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
-            raise SettingsError(f"{name!r} is no scorer: did you mean {' or '.join(close)}?")
-    return names
-
-
-def read_thresholds(text: str, metrics: list[str]) -> dict[str, float]:
-    """Read the lowest scores accepted, such as "accuracy=0.7,roc_auc_ovo=0.9".
-
-    Args:
-        text: Pairs of metric and number, separated by commas; empty sets none.
-        metrics: Metrics that are computed, so that only these can have one.
-
-    Raises:
-        SettingsError: A pair can't be read, or its metric isn't computed.
-    """
-    thresholds = {}
-    for pair in filter(None, map(str.strip, text.split(","))):
-        name, _, number = map(str.strip, pair.partition("="))
-        if name not in metrics:
-            raise SettingsError(
-                f"thresholds names {name!r}, which isn't computed: use one of "
-                f"{', '.join(metrics)}, or add it to metrics."
-            )
-        try:
-            thresholds[name] = float(number)
-        except ValueError as error:
-            raise SettingsError(
-                f"thresholds sets {name} to {number!r}: write it as {name}=0.9."
-            ) from error
-        if not math.isfinite(thresholds[name]):
-            raise SettingsError(f"thresholds sets {name} to {number}: use a finite number.")
-    return thresholds
 
 
 def check_table(table: pd.DataFrame, model: Pipeline, target: str) -> None:
@@ -106,28 +56,30 @@ def check_table(table: pd.DataFrame, model: Pipeline, target: str) -> None:
         )
 
 
-def compute_scores(
-    model: Pipeline, table: pd.DataFrame, target: str, metrics: list[str]
-) -> tuple[dict[str, float], np.ndarray[Any, Any]]:
+def evaluate_model(model: Pipeline, table: pd.DataFrame, settings: Settings) -> Evaluation:
     """Score a model on rows that check_table lets pass.
 
     Args:
         model: The fitted model.
         table: Rows with inputs and target.
-        target: Column to predict.
-        metrics: Scorer names.
-
-    Returns:
-        Scores by metric, and the prediction for each row.
+        settings: Target, metrics, and the draws for the intervals.
 
     Raises:
         MetricError: A scorer fails, or its score isn't a finite number.
     """
-    rows, estimator = model[:-1].transform(table), model[-1]
-    # All at once: scorers share the predictions.
-    scorer = check_scoring(estimator, scoring=metrics, raise_exc=False)
-    values = scorer(estimator, rows, table[target])
-    return {name: read_score(name, values[name]) for name in metrics}, estimator.predict(rows)
+    replay = Replay(model[-1], model[:-1].transform(table))
+    actual, metrics = table[settings.target].to_numpy(), settings.metrics
+    scorer = check_scoring(model[-1], scoring=list(metrics), raise_exc=False)
+    values = scorer(replay, np.arange(len(table)), actual)
+    return Evaluation(
+        scores={name: read_score(name, values[name]) for name in metrics},
+        predicted=replay.predicted,
+        resampled=(
+            resample(replay, actual, metrics, settings.resamples, settings.random_seed)
+            if settings.resamples
+            else None
+        ),
+    )
 
 
 def read_score(metric: str, value: Any) -> float:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 import wandb
-from scores import DataError, SettingsError
+from scores import DataError
+from settings import SettingsError
 
 
 @contextmanager
@@ -54,15 +55,32 @@ def use_artifact(run: wandb.Run, name: str) -> wandb.Artifact:
         ) from error
 
 
-def read_table(run: wandb.Run, name: str) -> pd.DataFrame:
+def read_table(artifact: wandb.Artifact) -> pd.DataFrame:
     """Download an artifact that holds one Parquet file, and read it.
 
     Raises:
-        DataError: There is no such artifact, or it holds no table.
+        DataError: It holds no table.
     """
-    artifact = use_artifact(run, name)
     try:
         with tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(artifact.file(folder))
     except ValueError as error:
-        raise DataError(f"artifact {name!r} holds no table in one Parquet file: {error}") from error
+        raise DataError(
+            f"artifact {artifact.name!r} holds no table in one Parquet file: {error}"
+        ) from error
+
+
+def log_card(run: wandb.Run, name: str, page: str, metadata: dict[str, Any]) -> None:
+    """Log a model card as an artifact; returns when it is stored.
+
+    Args:
+        run: The run that made it.
+        name: Name of the artifact.
+        page: The card, as HTML.
+        metadata: Names the model that it is about.
+    """
+    artifact = wandb.Artifact(name, type="model_card", metadata=metadata)
+    with artifact.new_file("model_card.html", mode="w", encoding="utf-8") as file:
+        file.write(page)
+    # Also when equal content made no new version, this tells which one it is.
+    run.summary[f"output/{name}"] = run.log_artifact(artifact).wait().version

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.lock import lock
-from pipeline.rollback import rollback
+from pipeline.promotions import history
+from pipeline.rollback import NO_REASON, rollback
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 _OVERRIDES = "keys of config.yaml, as main.py takes them: main.project_name=songs"
@@ -70,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
     back = add(
         "rollback", _rollback, "give the production alias back to the version that had it before"
     )
+    back.add_argument("--why", default=NO_REASON, help="the reason, for the record")
+    past = add("history", _history, "tell which versions held the production alias, and why")
     again = add(
         "reproduce", _reproduce, "run again what led to an artifact or a run, and compare", fault=2
     )
@@ -110,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="also delete versions without an alias in W&B, but for the N newest of each artifact",
     )
-    for tool in (back, again, doctor, room):
+    for tool in (back, past, again, doctor, room):
         tool.add_argument("overrides", nargs="*", help=_OVERRIDES)
     return parser
 
@@ -121,7 +124,12 @@ def _lock(_: argparse.Namespace) -> int:
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    print(*rollback(options.overrides), sep="\n")
+    print(*rollback(options.overrides, options.why), sep="\n")
+    return 0
+
+
+def _history(options: argparse.Namespace) -> int:
+    print(*history(options.overrides), sep="\n")
     return 0
 
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
-from pipeline.schema import Config, Dataset
+from pipeline.schema import Config, Dataset, Evaluate, Promote
 from pipeline.scorers import SCORERS
 
 STEPS = (
@@ -156,6 +156,26 @@ def _check_thresholds(config: Config) -> None:
             )
 
 
+def _check_promotion(evaluate: Evaluate) -> None:
+    _check_range("evaluate.confidence", evaluate.confidence, 0, 1)
+    if evaluate.resamples and not 100 <= evaluate.resamples <= 100_000:
+        raise ConfigError(
+            f"evaluate.resamples={evaluate.resamples}: give a whole number from 100 to 100000, or "
+            "0 for no intervals."
+        )
+    if evaluate.promote == Promote.if_clearly_better and not evaluate.resamples:
+        raise ConfigError(
+            "evaluate.promote=if_clearly_better needs an interval, and evaluate.resamples=0 makes "
+            "none: give at least 100, or take if_better."
+        )
+    limit = evaluate.max_class_regression
+    if limit is not None and not 0 <= limit < float("inf"):
+        raise ConfigError(
+            f"evaluate.max_class_regression={limit}: give a number of at least 0, such as 0.1, or "
+            "null for no limit."
+        )
+
+
 def _check_simpler(config: DictConfig) -> None:
     for given in config.sweep.simpler:
         key = given.removeprefix("-")
@@ -197,5 +217,6 @@ def validate(config: DictConfig) -> Config:
     parse_versions(typed.main.versions)
     _check_simpler(config)
     _check_thresholds(typed)
+    _check_promotion(typed.evaluate)
     _check_columns(typed.dataset)
     return typed

@@ -1,9 +1,11 @@
 """What the pipeline asks W&B: versions of artifacts, where they came from, what a run wrote."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ArtifactError, WandbError
+from pipeline.promotions import PROMOTIONS
 from pipeline.wandb_target import WandbTarget
 
 if TYPE_CHECKING:
@@ -127,13 +129,37 @@ class Registry:
             )
         return version
 
-    def swap_aliases(self, name: str, alias: str, other: str) -> tuple[Version, Version]:
-        """Swap two aliases of an artifact.
+    @property
+    def user(self) -> str:
+        """Name by which W&B knows the user."""
+        return str(self._api.viewer.username)
+
+    def list_metadata(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return name:vN and metadata of each version of an artifact.
+
+        Raises:
+            ArtifactError: There is no such artifact.
+        """
+        newest = self._find(f"{name}:latest")
+        if newest is None:
+            raise ArtifactError(f"There is no artifact {name!r} in the project {self._path!r}.")
+        versions = self._api.artifacts(newest.type, f"{self._path}/{name}")
+        return [(_version(version).name, version.metadata) for version in versions]
+
+    def swap_aliases(
+        self,
+        name: str,
+        alias: str,
+        other: str,
+        describe: Callable[[Version], dict[str, Any]],
+    ) -> tuple[Version, Version]:
+        """Swap two aliases of an artifact, and record it in the metadata of who gets the first.
 
         Args:
             name: The artifact.
             alias: The one that matters: it never is without a holder.
             other: The other one.
+            describe: Makes the record, of the version that loses the first.
 
         Returns:
             Who holds the first one now, and who the second.
@@ -155,6 +181,9 @@ class Registry:
         for mark, version in ((alias, then), (other, now)):
             artifact = self._api.artifact(f"{self._path}/{version.name}")
             artifact.aliases.append(mark)
+            if mark == alias:
+                records = artifact.metadata.get(PROMOTIONS, [])
+                artifact.metadata[PROMOTIONS] = [*records, describe(now)]
             artifact.save()
         return then, now
 

@@ -1,15 +1,20 @@
 """The way back from a promotion."""
 
-import os
+from functools import partial
 
-from pipeline.errors import ConfigError
+from pipeline.promotions import make_record, open_model
+
+NO_REASON = "No reason was given."
 
 
-def rollback(overrides: list[str]) -> list[str]:
+def rollback(overrides: list[str], why: str = NO_REASON) -> list[str]:
     """Give the production alias back to the version that had it before, which gets it in turn.
+
+    The version that gets it says so in its metadata.
 
     Args:
         overrides: Keys of config.yaml, as main.py takes them; they name project, model and aliases.
+        why: The reason, for the record.
 
     Returns:
         Lines that say who holds which alias now.
@@ -19,18 +24,10 @@ def rollback(overrides: list[str]) -> list[str]:
         ConfigError: An override can't be right.
         WandbError: W&B can't be used.
     """
-    # `python -m pipeline lock` needs none of this.
-    from pipeline.compose import compose_config
-    from pipeline.registry import Registry
-    from pipeline.wandb_target import choose
-
-    config = compose_config(overrides)
-    model, evaluate = config.random_forest_pipeline.export_artifact, config.evaluate
-    if model is None:
-        raise ConfigError("random_forest_pipeline.export_artifact is null: name the model.")
-    registry = Registry(choose(config.main.wandb, os.environ), config.main.project_name)
-    aliases = evaluate.production_alias, evaluate.previous_alias
-    held = registry.swap_aliases(model, *aliases)
+    registry, config, model = open_model(overrides)
+    aliases = config.evaluate.production_alias, config.evaluate.previous_alias
+    describe = partial(make_record, aliases[0], registry.user, why=why)
+    held = registry.swap_aliases(model, *aliases, describe)
     return [
         f"{version.name} is now tagged {alias}"
         for version, alias in zip(held, aliases, strict=True)

@@ -54,6 +54,7 @@ class Promote(StrEnum):
     """When evaluate moves the production alias."""
 
     if_better = "if_better"
+    if_clearly_better = "if_clearly_better"
     always = "always"
     never = "never"
 
@@ -83,6 +84,7 @@ class Artifacts:
     check_report: str = MISSING
     train_data: str = MISSING
     test_data: str = MISSING
+    model_card: str = MISSING
 
 
 @dataclass
@@ -197,6 +199,9 @@ class Evaluate:
     promote: Promote = MISSING
     production_alias: str = MISSING
     previous_alias: str = MISSING
+    max_class_regression: float | None = MISSING
+    resamples: int = MISSING
+    confidence: float = MISSING
 
 
 @dataclass

@@ -63,6 +63,13 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["evaluate.thresholds={auc: 0.9}"], "names 'auc', which is not one of metrics"),
         (["evaluate.thresholds={accuracy: high}"], "give a number for each metric"),
         (["evaluate.thresholds=0.9"], "give a number for each metric"),
+        (["evaluate.confidence=95"], "evaluate.confidence=95.0: give a number between 0 and 1"),
+        (["evaluate.resamples=7"], "evaluate.resamples=7: give a whole number from 100"),
+        (
+            ["evaluate.resamples=0", "evaluate.promote=if_clearly_better"],
+            "evaluate.promote=if_clearly_better needs an interval",
+        ),
+        (["evaluate.max_class_regression=-1"], "evaluate.max_class_regression=-1.0: give a number"),
         (["dataset.features.numerical=[temp]"], "no rule for the column 'temp'. Did you mean"),
         (["dataset.features.numerical=[genre]"], "holds the target 'genre'"),
         (["dataset.features.text=[key]"], "names the column 'key' more than once"),
@@ -82,7 +89,10 @@ def test_a_value_that_can_t_be_right_is_refused(overrides: list[str], message: s
     [
         ("segregate.test_size=half", "could not be converted to Float"),
         ("main.wandb=cloud", r"expected one of \[auto, online, local\]"),
-        ("evaluate.promote=maybe", r"expected one of \[if_better, always, never\]"),
+        (
+            "evaluate.promote=maybe",
+            r"expected one of \[if_better, if_clearly_better, always, never\]",
+        ),
         ("dataset.columns.key.kind=x", "Key 'kind' not in 'ColumnRule'"),
     ],
 )

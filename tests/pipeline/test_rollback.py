@@ -1,22 +1,23 @@
 """The way back from a promotion swaps two aliases, or says why it can't."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import wandb
 
+from pipeline.git import read_code
 from pipeline.root import ROOT
-from wandb_server import ensure_running
+from wandb_server import Server, ensure_running
 
 
 @pytest.fixture(scope="module")
 def api() -> wandb.Api:
     """A project with two versions of a model; v0 is tagged prod."""
     server = ensure_running()
-    settings = wandb.Settings(base_url=server.base_url, api_key=server.api_key)
-    with wandb.init(project="back", settings=settings) as run:
+    with wandb.init(project="back", settings=settings_of(server)) as run:
         for number in range(2):
             model = wandb.Artifact("model_export", type="model", metadata={"number": number})
             with model.new_file("number.txt") as file:
@@ -28,10 +29,14 @@ def api() -> wandb.Api:
     )
 
 
-def roll_back(*overrides: str) -> "subprocess.CompletedProcess[str]":
+def settings_of(server: Server) -> wandb.Settings:
+    return wandb.Settings(base_url=server.base_url, api_key=server.api_key)
+
+
+def roll_back(*overrides: str, tool: str = "rollback") -> "subprocess.CompletedProcess[str]":
     environment = {name: os.environ[name] for name in os.environ if name != "WANDB_SERVICE"}
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", "rollback", "main.wandb=local", *overrides],
+        [sys.executable, "-m", "pipeline", tool, "main.wandb=local", *overrides],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -50,7 +55,10 @@ def test_there_and_back(api: wandb.Api) -> None:
     newer.aliases.append("previous")
     newer.save()
 
-    first, second = (roll_back("main.project_name=back") for _ in range(2))
+    first, second = (
+        roll_back("main.project_name=back", *why) for why in ([], ["--why", "v1 was slow."])
+    )
+    told = roll_back("main.project_name=back", tool="history").stdout.split("\n")
 
     assert first.stdout == (
         "model_export:v1 is now tagged prod\nmodel_export:v0 is now tagged previous\n"
@@ -60,6 +68,37 @@ def test_there_and_back(api: wandb.Api) -> None:
     )
     assert api.artifact("back/model_export:prod").version == "v0"
     assert api.artifact("back/model_export:previous").version == "v1"
+    assert told[0] == "model_export:v0 is tagged prod."
+    moved = r"....-..-.. ..:.. UTC  model_export:%s -> model_export:%s  rollback by local\b.*"
+    assert re.fullmatch(moved % ("v1", "v0"), told[2])
+    assert told[3] == "    v1 was slow."
+    assert re.fullmatch(moved % ("v0", "v1"), told[5])
+    assert told[6] == "    No reason was given."
+    (record,) = api.artifact("back/model_export:v0").metadata["promotions"]
+    code = read_code(ROOT)
+    assert (record["commit"] or "", bool(record["dirty"])) == (code.commit, code.dirty)
+    assert api.artifact("back/model_export:v0").metadata["number"] == 0
+
+
+def test_history_tells_a_tag_by_hand_from_a_promotion() -> None:
+    with wandb.init(project="by-hand", settings=settings_of(ensure_running())) as run:
+        model = wandb.Artifact("model_export", type="model")
+        with model.new_file("number.txt") as file:
+            file.write("0")
+        run.log_artifact(model, aliases=["prod"]).wait()
+    wandb.teardown()
+
+    told = roll_back("main.project_name=by-hand", tool="history").stdout
+    missing = roll_back("main.project_name=nothing-here", tool="history")
+
+    assert told == (
+        "model_export:v0 is tagged prod.\n"
+        "No record says how it got prod: it was tagged by hand, or long ago.\n"
+    )
+    assert missing.returncode == 1
+    assert "There is no artifact 'model_export' in the project 'local/nothing-here'." in (
+        missing.stderr
+    )
 
 
 @pytest.mark.parametrize(
