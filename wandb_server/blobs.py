@@ -2,8 +2,9 @@
 
 MD5 is what the SDK announces and what its manifests hold. A blob is published only when all
 of its bytes are on the disk under a temporary name and match the announced digest: the data
-is synced first, then the name, then the folder. So a name that exists is whole, also after a
-power failure. What a disk does to it later is found before it is handed out.
+is synced first, then it gets its name. So a name that exists is whole, also after a power
+failure. Names are made durable before anything that is kept refers to them, see `settle`.
+What a disk does to a blob later is found before it is handed out.
 """
 
 import asyncio
@@ -137,6 +138,11 @@ class BlobStore:
             DigestMismatchError: They have another digest than `announced`; nothing is stored.
             OSError: The disk is full or can't be written; nothing is stored.
         """
+        digest = self._write(content, announced)
+        self.settle([digest])
+        return digest
+
+    def _write(self, content: bytes, announced: str | None) -> str:
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
         _check(digest, announced)
         with self._temporary() as file:
@@ -148,12 +154,16 @@ class BlobStore:
                 raise
         return digest
 
-    async def receive(self, chunks: AsyncIterator[bytes], announced: str | None) -> tuple[str, int]:
+    async def receive(
+        self, chunks: AsyncIterator[bytes], announced: str | None, *, settled: bool = True
+    ) -> tuple[str, int]:
         """Store a body as it arrives, in constant memory.
 
         Args:
             chunks: The body.
             announced: Digest that the content must have (hex); None takes any content.
+            settled: Whether to make the name durable, too, rather than leave that to `settle`:
+                it takes longer than all the rest of a small file, and once is enough for many.
 
         Returns:
             Digest and size in bytes of what was stored.
@@ -166,9 +176,13 @@ class BlobStore:
         async for chunk in chunks:
             head += chunk
             if len(head) >= _BUFFER:
-                return await self._stream(head, chunks, announced)
-        # Most files are small: those take one turn of the thread pool.
-        return await run_in_threadpool(self.write, bytes(head), announced), len(head)
+                digest, size = await self._stream(head, chunks, announced)
+                break
+        else:  # most files are small: those take one turn of the thread pool
+            digest, size = await run_in_threadpool(self._write, bytes(head), announced), len(head)
+        if settled:
+            await run_in_threadpool(self.settle, [digest])
+        return digest, size
 
     async def _stream(
         self, head: bytearray, rest: AsyncIterator[bytes], announced: str | None
@@ -198,7 +212,6 @@ class BlobStore:
             target.parent.mkdir(exist_ok=True)
         with locks.shared(self._folder / LOCK):
             Path(file.name).replace(target)
-        self.settle([digest])
         self._checked.remember(target, digest)
 
 

@@ -51,7 +51,8 @@ class Transfers:
         if not self._allowed(request, "PUT"):
             return _forbidden()
         self._blobs.path(digest)
-        await self._blobs.receive(request.stream(), digest)
+        # Its name is settled together with all others of its version, when that is committed.
+        await self._blobs.receive(request.stream(), digest, settled=False)
         return _stored(digest)
 
     async def upload_run_file(self, request: Request) -> Response:

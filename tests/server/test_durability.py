@@ -9,6 +9,7 @@ import pytest
 
 from tests.server import client
 from tests.server.conftest import Core
+from tests.server.stored import log_version, version_id
 from wandb_server.blobs import BlobStore
 
 FILES = {"a.txt": b"alpha", "b.txt": b"beta"}
@@ -50,6 +51,16 @@ def test_a_blob_is_synced_then_named_then_its_folders_are_synced(
     assert set(rest) == {("sync", place.parent), ("sync", tmp_path / "blobs")}
 
 
+def test_a_name_is_settled_later_where_many_are_settled_at_once(
+    tmp_path: Path, steps: list[tuple[str, Path]]
+) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    digest, _ = asyncio.run(blobs.receive(_chunks(b"x"), None, settled=False))
+    assert [step for step, _ in steps] == ["sync", "rename"]
+    blobs.settle([digest])
+    assert set(steps[2:]) == {("sync", blobs.path(digest).parent), ("sync", tmp_path / "blobs")}
+
+
 def test_a_commit_syncs_the_folders_of_its_files_whoever_stored_them(
     core: Core, steps: list[tuple[str, Path]]
 ) -> None:
@@ -58,6 +69,18 @@ def test_a_commit_syncs_the_folders_of_its_files_whoever_stored_them(
     client.announce(core.data, artifact["id"], client.manifest(FILES))
     steps.clear()
     assert client.commit(core.data, artifact["id"]) == 0
+    assert {("sync", core.blobs.path(digest).parent) for digest in digests} <= set(steps)
+
+
+def test_what_mends_a_version_is_synced_before_it_counts(
+    core: Core, steps: list[tuple[str, Path]]
+) -> None:
+    log_version(core, "p", FILES)
+    core.blobs.path(client.hex_md5(b"alpha")).unlink()
+    core.blobs.write(b"alpha")
+    steps.clear()
+    assert client.commit(core.data, version_id(core, 1)) == 0
+    digests = map(client.hex_md5, FILES.values())
     assert {("sync", core.blobs.path(digest).parent) for digest in digests} <= set(steps)
 
 

@@ -47,6 +47,9 @@ def mend(connection: sqlite3.Connection, blobs: BlobStore, artifact: Artifact) -
             "UPDATE artifact SET manifest_digest = ?, updated_at = ? WHERE id = ?",
             (found.manifest_digest, clock.now(), artifact.id),
         )
+    blobs.settle(
+        file.digest for file in list_artifact_files(connection, artifact.id) if file.digest
+    )
     return get_artifact(connection, artifact.id)
 
 
