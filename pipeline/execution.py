@@ -90,7 +90,8 @@ class Execution:
             if THIS.notes:
                 THIS.notes.mlflow_run = self._run_id
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
-            self._trial = resources.enter_context(open_trial(main.experiment_name, os.environ))
+            opened = open_trial(main.experiment_name, self._config.metrics, os.environ)
+            self._trial = resources.enter_context(opened)
             trial = self._trial.id if self._trial else None
             self._recorded = self._workers.submit(
                 keep_record, self._run_id, self._config, self._manager, ROOT, trial
