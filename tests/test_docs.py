@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.__main__ import build_parser
 from pipeline.config import STEPS
 from pipeline.overrides import expand_arguments
 from wandb_server.sweeps.choose import chance, draw
@@ -50,6 +51,14 @@ def test_overrides_in_the_docs_are_ones_that_the_config_has(page: Path) -> None:
     for words in commands(page, "python main.py"):
         words = words[words.index("python") :]
         assert len(expand_arguments(words[2:])) == len(words) - 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tools_in_the_docs_are_ones_that_there_are(page: Path) -> None:
+    for words in commands(page, "python -m pipeline "):
+        options = build_parser().parse_args(words[words.index("pipeline") + 1 :])
+
+        assert expand_arguments(getattr(options, "overrides", [])) is not None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
