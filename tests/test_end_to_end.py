@@ -755,3 +755,30 @@ def test_what_the_readme_shows_next_works(command: str, clone: Path) -> None:
     result = run(["bash", "-ec", f". .venv/bin/activate\n{command}"], clone)
 
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_model_is_made_again_to_the_last_bit_and_the_original_stays_as_it_was(
+    clone: Path, api: wandb.Api
+) -> None:
+    def known() -> tuple[Any, ...]:
+        api.flush()
+        runs = {found.id: found.tags for found in api.runs("local/songs")}
+        return (
+            runs,
+            api.artifact("songs/model_export:prod").version,
+            len(list(api.projects("local"))),
+        )
+
+    before = known()
+
+    result = run([sys.executable, "-m", "pipeline", "reproduce", "model_export:v0"], clone)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "\ndownload > preprocess > segregate > train_random_forest\n" in f"\n{result.stdout}"
+    assert re.search(r"commit [0-9a-f]{12}, nothing uncommitted", result.stdout)
+    assert "whose SHA-256 is still" in result.stdout
+    assert re.search(r"train_random_forest  model_export:v0 +identical\n", result.stdout)
+    assert re.search(r"train_random_forest  \d+ metrics +identical\n", result.stdout)
+    assert re.search(r"Identical: all \d+ comparisons", result.stdout)
+    assert known() == before
