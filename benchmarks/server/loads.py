@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks.filling import PROJECT, Size, fill
 from benchmarks.place import ROOT, BenchmarkError, free_port
 from benchmarks.processes import peak_memory, processor_seconds, resident_memory
-from benchmarks.server.races import fill_folder
+from benchmarks.server.races import do_at_once, fill_folder
 from benchmarks.server.trackers import Tracker, online_tracker, serving
 from wandb_server import Server, paths, service
 from wandb_server.health import Health
@@ -23,6 +23,7 @@ from wandb_server.version import API_VERSION, VERSION
 
 RUNS = 1_000
 RUNS_FOUND = 5_000
+_LOGGERS = 4  # processes that log the runs
 STEPS_DONE = 10
 _PATIENCE = 60.0  # seconds for a server to answer
 _PAUSE = 0.002
@@ -80,7 +81,9 @@ def measure_memory(folder: Path) -> tuple[float, float, float]:
     with serving(folder / "data") as server:
         pid = server.health.pid
         at_start = resident_memory(pid)
-        online_tracker(folder / "online", server).do("runs", str(RUNS))
+        do_at_once(
+            online_tracker(folder / "online", server), _LOGGERS, "runs", str(RUNS // _LOGGERS)
+        )
         return at_start, resident_memory(pid), peak_memory(pid)
 
 

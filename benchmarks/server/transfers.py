@@ -18,7 +18,7 @@ from wandb_server.auth import Signer
 from wandb_server.urls import Urls
 
 _CHUNK = 1 << 20
-COPY, COPY_SYNC = "cp", "cp, then sync"
+COPY, COPY_SYNC, MD5 = "cp", "cp, then sync", "MD5 of it"
 UPLOAD, DOWNLOAD = "upload: one PUT", "download: one GET"
 SDK_UPLOAD, SDK_DOWNLOAD = "SDK: log_artifact, wait", "SDK: use_artifact, download"
 
@@ -50,19 +50,18 @@ def measure_transfers(
 def _transfer_once(
     folder: Path, source: Path, server: Server, tracker: Tracker
 ) -> dict[str, float]:
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "md5").hexdigest()
+    digest = _digest(source)
     urls, target = Urls(server.base_url, Signer(server.api_key)), folder / "target"
     os.sync()  # what was written before is no part of this
     seconds = {
         COPY: _timed(lambda: _copy(source, target)),
         COPY_SYNC: _timed(lambda: _copy(source, target, sync=True)),
+        MD5: _timed(lambda: _digest(source)),
         UPLOAD: _timed(lambda: _put(source, urls.upload_blob(digest))),
         DOWNLOAD: _timed(lambda: _get(urls.download(digest, "file"), target)),
     }
-    with target.open("rb") as file:
-        if hashlib.file_digest(file, "md5").hexdigest() != digest:
-            raise BenchmarkError("the file came back otherwise.")
+    if _digest(target) != digest:
+        raise BenchmarkError("the file came back otherwise.")
     target.unlink()
     (server.data_dir / paths.BLOBS / digest[:2] / digest).unlink()  # else the SDK needn't upload it
     os.sync()
@@ -72,7 +71,12 @@ def _transfer_once(
     return seconds
 
 
-def _timed(work: Callable[[], None]) -> float:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _timed(work: Callable[[], object]) -> float:
     started = perf_counter()
     work()
     return perf_counter() - started
