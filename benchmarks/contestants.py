@@ -52,7 +52,9 @@ def make_mlflow(place: Place, overrides: list[str]) -> Contestant:
     command = [str(place.python.with_name("mlflow")), "run", ".", "--env-manager", place.manager]
     options = ["-P", f"hydra_options={shlex.join(overrides)}"]
     label = f"mlflow run . --env-manager {place.manager}"
-    return Contestant(label, [*command, *options], place.project, gets_variables=False)
+    # It leaves an empty folder behind where temporary ones go.
+    variables = {"TMPDIR": str(place.scratch)}
+    return Contestant(label, [*command, *options], place.project, variables, gets_variables=False)
 
 
 def make_floor(place: Place, calls: list[StepCall]) -> Contestant:

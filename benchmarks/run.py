@@ -26,6 +26,7 @@ from benchmarks.report import (
 )
 
 PARTS = ("floor", "main", "mlflow", *TOOLS, "steps", *CHANGES, "big", "first")
+BESIDE_MAIN = ("mlflow", *TOOLS)
 # Minutes long: one round of them for each three of the others.
 LONG = ("trials", "big")
 
@@ -71,8 +72,7 @@ def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[f
         print(f"\n{tabulate_steps(steps)}", flush=True)
     for part in CHANGES:
         if part in options.parts:
-            asked = {name: tools[name] for name in options.tools}
-            figures |= run_change(place, part, overrides, calls, asked, options)
+            figures |= run_change(place, part, overrides, calls, tools, options)
     if "big" in options.parts:
         figures |= run_big(place, calls, options)
     return figures
@@ -88,7 +88,11 @@ def run_change(
 ) -> dict[str, Sequence[float]]:
     """Measure one of CHANGES, print its table, and return its figures by name."""
     title, make = CHANGES[part]
-    contestants = make(place, overrides, calls, tools)
+    contestants = {
+        name: contestant
+        for name, contestant in make(place, overrides, calls, tools).items()
+        if name in options.tools or name not in BESIDE_MAIN
+    }
     if part == "unchanged":
         for contestant in contestants.values():
             contest.warm_up(place, contestant, calls)
@@ -137,7 +141,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default="sample_data/songs.parquet", help="table")
     parser.add_argument("--rounds", type=int, default=5, help="measured runs of each contestant")
     parser.add_argument("--parts", default="all", help=f"all, or some of {','.join(PARTS)}")
-    parser.add_argument("--tools", default="all", help=f"all, none, or some of {','.join(TOOLS)}")
+    parser.add_argument(
+        "--tools", default="all", help=f"all, none, or some of {','.join(BESIDE_MAIN)}"
+    )
     parser.add_argument("--hydra_options", default="", help="overrides for all that run")
     parser.add_argument("--env_manager", choices=("uv", "local"), default="uv")
     options = parser.parse_args(arguments)
@@ -147,7 +153,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.rounds < 1:
         raise BenchmarkError(f"rounds={options.rounds}: measure at least once.")
     options.parts = choose("parts", options.parts, PARTS)
-    options.tools = [] if options.tools == "none" else choose("tools", options.tools, tuple(TOOLS))
+    options.tools = [] if options.tools == "none" else choose("tools", options.tools, BESIDE_MAIN)
     if "big" in options.parts and options.data.suffix != ".parquet":
         raise BenchmarkError(f"data={options.data}: the part big needs a Parquet file.")
     return options

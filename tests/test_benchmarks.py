@@ -35,7 +35,8 @@ def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(ROOT / "sample_data" / "songs.parquet")[:300], small)
     folder.mkdir()
     options = ["--data", str(small), "--rounds", "1", "--env_manager", "local"]
-    options += ["--parts", "floor,steps", "--hydra_options", "main.execute_steps=download"]
+    options += ["--parts", "floor,steps,unchanged", "--tools", "none"]
+    options += ["--hydra_options", "main.execute_steps=download"]
 
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.run", *options],
@@ -47,13 +48,16 @@ def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     )
 
     assert result.returncode == 0, result.stderr
-    _, contest, steps = result.stdout.strip().split("\n\n")
+    _, contest, steps, unchanged, aims = result.stdout.strip().split("\n\n")
     assert [(row[0], row[3]) for row in cells(contest)] == [("six scripts from a shell", "1.00")]
     (download, total) = cells(steps)
     assert download[0] == "download"
     assert sum(map(float, download[1:7])) == pytest.approx(float(download[7]), abs=0.05)
     assert download[1:8] == total[1:8]
     assert int(download[8].removesuffix(" MB")) > 50  # wandb alone takes that
+    assert [(row[0], row[3]) for row in cells(unchanged)] == [("python main.py", "1.00")]
+    ((aim, seconds, *_),) = cells(aims)
+    assert (aim, seconds) == ("unchanged: python main.py", cells(unchanged)[0][1])
     assert list(folder.iterdir()) == []
 
 
@@ -231,7 +235,7 @@ def test_the_first_run_is_the_line_of_the_readme() -> None:
     ("options", "message"),
     [
         (["--parts", "floor,airflow"], "parts=airflow: use all, or some of floor,main"),
-        (["--tools", "make"], "tools=make: use all, or some of dvc,metaflow,kedro"),
+        (["--tools", "make"], "tools=make: use all, or some of mlflow,dvc,metaflow,kedro"),
         (["--rounds", "0"], "rounds=0: measure at least once"),
         (["--data", "/nowhere/table.parquet"], "data=/nowhere/table.parquet is no file"),
     ],
