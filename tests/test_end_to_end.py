@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import wandb
 from mlflow import MlflowClient
+from playwright.sync_api import expect
 
 from pipeline.config import STEPS
+from tests.browsing import open_browser, visit
 from wandb_server import Server, ensure_running, service
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -426,12 +428,8 @@ def test_a_step_runs_from_the_repository_s_url(
     assert "Dropped 80 duplicate rows" in result.stderr
 
 
-@pytest.mark.usefixtures("first_run")
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_trials_of_a_sweep_each_train_their_own_model(
-    launcher: str, clone: Path, api: wandb.Api
-) -> None:
-    result = main(
+def sweep(clone: Path, launcher: str) -> "subprocess.CompletedProcess[str]":
+    return main(
         clone,
         "-m",
         f"hydra/launcher={launcher}",
@@ -442,6 +440,22 @@ def test_trials_of_a_sweep_each_train_their_own_model(
         "random_forest_pipeline.random_forest.max_depth=2,3",
         "random_forest_pipeline.random_forest.n_estimators=5",
     )
+
+
+@pytest.fixture(scope="module")
+def trials(
+    clone: Path, first_run: "subprocess.CompletedProcess[str]"
+) -> "subprocess.CompletedProcess[str]":
+    """Two trials one after the other, of smaller forests than the model in production."""
+    assert first_run.returncode == 0
+    return sweep(clone, "basic")
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_trials_of_a_sweep_each_train_their_own_model(
+    launcher: str, clone: Path, api: wandb.Api, trials: "subprocess.CompletedProcess[str]"
+) -> None:
+    result = trials if launcher == "basic" else sweep(clone, launcher)
 
     assert result.returncode == 0, result.stdout + result.stderr
     runs = list(api.runs("local/songs", {"group": f"sweep-{launcher}"}))
@@ -476,6 +490,52 @@ def test_optuna_chooses_trials_by_the_validation_score(clone: Path) -> None:
     assert len(trials) == 2
     assert [float(score) for score in scores] == pytest.approx(list(map(float, trials)), abs=2e-4)
     assert "2 trials, 0 failed; the best first:" in result.stdout
+
+
+def test_a_newcomer_finds_the_best_model_follows_it_to_its_data_and_moves_prod(
+    trials: "subprocess.CompletedProcess[str]", server: Server, api: wandb.Api
+) -> None:
+    printed = re.findall(r"http://127\.0\.0\.1:\d+/signin\?token=\S+", trials.stdout)
+    with open_browser() as browser, visit(browser, printed[-1]) as page:
+        page.goto(f"{server.base_url}/local/songs")
+        page.get_by_label("Filter", exact=True).fill("job_type = train_random_forest")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_role("link", name="val/roc_auc_ovo", exact=True).click()
+        rows = page.locator("table.runs tbody tr")
+        ranked = api.runs(
+            "local/songs", {"jobType": "train_random_forest"}, "-summary_metrics.val/roc_auc_ovo"
+        )
+        best, second = ranked[:2]
+        for row, found in ((rows.nth(0), best), (rows.nth(1), second)):
+            expect(row).to_contain_text(f"{found.summary['val/roc_auc_ovo']:.5g}")
+            row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Compare selected").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 runs")
+        expect(page.get_by_role("row", name="max_depth")).to_contain_text("13")
+
+        page.goto(f"{server.base_url}/local/songs/runs/{best.id}")
+        matrix = page.get_by_role("img", name="confusion_matrix")
+        matrix.scroll_into_view_if_needed()
+        expect(matrix).not_to_have_js_property("naturalWidth", 0)
+        page.get_by_role("link", name="model_export:v0").click()
+        page.get_by_role("link", name="Lineage").click()
+        page.get_by_role("link", name=re.compile("^version raw_data.parquet:v0")).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("raw_data.parquet:v0")
+
+        challenger = str(second.summary["output/model_export"])
+        try:
+            for before, after in (("v0", challenger), (challenger, "v0")):
+                page.goto(f"{server.base_url}/local/songs/artifacts/model/model_export/{after}")
+                page.get_by_label("Alias", exact=True).fill("prod")
+                page.get_by_role("button", name="Point it here").click()
+                page.get_by_role("button", name=f"Move prod from {before} to {after}").click()
+                expect(page.get_by_role("heading", level=1)).to_contain_text("prod")
+                assert api.artifact("songs/model_export:prod").version == after
+        finally:
+            known = api.artifact("songs/model_export:v0")
+            if "prod" not in known.aliases:
+                known.aliases.append("prod")
+                known.save()
 
 
 @pytest.mark.usefixtures("first_run")
