@@ -40,6 +40,8 @@ class WandbTarget:
         for name in ("WANDB_ERROR_REPORTING", "NO_PROXY", "no_proxy"):
             if name in self.variables:
                 environment[name] = self.variables[name]
+        # Which credentials it uses, and the like; what goes wrong, it raises.
+        environment["WANDB_SILENT"] = "true"
 
     def sign_in(self, page: str) -> str:
         """Return the address of a page as a link that opens it; the local server wants a token."""

@@ -428,68 +428,124 @@ def test_a_step_runs_from_the_repository_s_url(
     assert "Dropped 80 duplicate rows" in result.stderr
 
 
-def sweep(clone: Path, launcher: str) -> "subprocess.CompletedProcess[str]":
-    return main(
-        clone,
-        "-m",
-        f"hydra/launcher={launcher}",
-        "main.execute_steps=train_random_forest,evaluate",
-        f"main.experiment_name=sweep-{launcher}",
-        "evaluate.promote=never",
-        "main.cache=false",
-        "random_forest_pipeline.random_forest.max_depth=2,3",
-        "random_forest_pipeline.random_forest.n_estimators=5",
-    )
+DEPTH = "random_forest_pipeline.random_forest.max_depth"
 
 
 @pytest.fixture(scope="module")
 def trials(
     clone: Path, first_run: "subprocess.CompletedProcess[str]"
 ) -> "subprocess.CompletedProcess[str]":
-    """Two trials one after the other, of smaller forests than the model in production."""
+    """A sweep of three trials, two at a time, of which the one that is begun first fails."""
     assert first_run.returncode == 0
-    return sweep(clone, "basic")
+    return main(
+        clone,
+        "-m",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "main.execute_steps=train_random_forest,evaluate",
+        "main.experiment_name=depths/1",
+        "evaluate.promote=never",
+        "random_forest_pipeline.random_forest.n_estimators=5",
+        f"{DEPTH}=-1,2,3",
+    )
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_trials_of_a_sweep_each_train_their_own_model(
-    launcher: str, clone: Path, api: wandb.Api, trials: "subprocess.CompletedProcess[str]"
+@pytest.mark.usefixtures("trials")
+def test_trials_of_a_sweep_each_train_their_own_model_and_the_best_one_alone_is_evaluated(
+    api: wandb.Api,
 ) -> None:
-    result = trials if launcher == "basic" else sweep(clone, launcher)
-
-    assert result.returncode == 0, result.stdout + result.stderr
-    runs = list(api.runs("local/songs", {"group": f"sweep-{launcher}"}))
-    models = {}
-    for found in runs:
-        if found.job_type == "train_random_forest":
-            models[found.id] = found.summary["output/model_export"]
-    evaluated = {
-        str(found.config["model_artifact"]) for found in runs if found.job_type == "evaluate"
+    api.flush()
+    runs = list(api.runs("local/songs", {"group": "depths/1"}))
+    trained = {
+        found.config["random_forest"]["max_depth"]: found
+        for found in runs
+        if found.job_type == "train_random_forest"
     }
-    assert {found.state for found in runs} == {"finished"}
-    assert len(models) == 2
-    assert evaluated == {f"model_export:{version}" for version in models.values()}
+    scores = {depth: trained[depth].summary["val/roc_auc_ovo"] for depth in (2, 3)}
+    best = trained[max(scores, key=lambda depth: scores[depth])]
+    model = f"model_export:{best.summary['output/model_export']}"
+    (evaluated,) = [found for found in runs if found.job_type == "evaluate"]
+
+    assert {depth: found.state for depth, found in trained.items()} == {
+        -1: "failed",
+        2: "finished",
+        3: "finished",
+    }
+    assert len({trained[depth].summary["output/model_export"] for depth in (2, 3)}) == 2
+    assert evaluated.config["model_artifact"] == model
+    assert evaluated.config["test_artifact"] == "test_data.parquet:v0"
+    tagged = api.artifact("songs/model_export:best-depths%2F1")
+    assert f"model_export:{tagged.version}" == model
     assert api.artifact("songs/model_export:prod").version == "v0"
+    # Two trials at a time share the cores.
+    cores = len(os.sched_getaffinity(0))
+    assert best.config["random_forest"]["n_jobs"] == max(1, cores // 2)
 
 
-@pytest.mark.usefixtures("first_run")
-def test_optuna_chooses_trials_by_the_validation_score(clone: Path) -> None:
+def test_a_sweep_tells_of_its_trials_the_best_first_and_why_one_failed(
+    trials: "subprocess.CompletedProcess[str]", api: wandb.Api
+) -> None:
+    assert trials.returncode == 1
+    assert f"Trial 0 failed ({DEPTH}=-1): The step 'train_random_forest' failed" in trials.stdout
+    table = trials.stdout[trials.stdout.index("Sweep depths/1: 3 trials, 1 failed;") :]
+    listed = re.findall(r"^(\d) +(-?\d) +(\S+)( ± 0\.\d+)? .* (\w+)$", table, re.MULTILINE)
+    assert [(row[1], row[4]) for row in listed[2:]] == [("-1", "failed")]
+    assert float(listed[0][2]) > float(listed[1][2])
+    assert all(row[3] for row in listed[:2])
+    assert "Trial 0 failed: train_random_forest: scikit-learn can't fit the model" in table
+    assert "Traceback" not in trials.stderr
+    (told,) = api.runs("local/songs", {"group": "depths/1", "jobType": "sweep"})
+    assert (told.state, told.name, told.summary["best/max_depth"]) == (
+        "finished",
+        "depths/1",
+        int(listed[0][1]),
+    )
+    media = {key: told.summary[key]["_type"] for key in ("trials", "sweep")}
+    assert media == {"trials": "table-file", "sweep": "html-file"}
+    assert told.summary["parallel_coordinates"]["_type"] == "image-file"
+
+
+def test_mlflow_keeps_the_trials_and_the_evaluation_below_one_run(
+    trials: "subprocess.CompletedProcess[str]", clone: Path
+) -> None:
+    assert "depths/1" in trials.stdout
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (parent,) = client.search_runs(experiments, "attributes.run_name = 'depths/1 (sweep)'")
+    below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+
+    children = client.search_runs(experiments, below)
+
+    assert sorted(child.info.status for child in children) == ["FAILED"] + ["FINISHED"] * 3
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {"sweep.html"}
+
+
+@pytest.mark.usefixtures("trials")
+def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
+    clone: Path, api: wandb.Api
+) -> None:
     result = main(
         clone,
         "-m",
         "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.direction=minimize",
         "main.execute_steps=train_random_forest",
+        "main.experiment_name=search",
         "random_forest_pipeline.random_forest.n_estimators=5",
-        "random_forest_pipeline.random_forest.max_depth=int(interval(2,9))",
+        f"{DEPTH}=2,3",
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
-    scores = re.findall(r"val/roc_auc_ovo: (0\.\d{4})", result.stderr + result.stdout)
-    trials = re.findall(r"Trial \d: (0\.\d{4})", result.stdout)
-    assert len(trials) == 2
-    assert [float(score) for score in scores] == pytest.approx(list(map(float, trials)), abs=2e-4)
-    assert "2 trials, 0 failed; the best first:" in result.stdout
+    assert "Fitting" not in result.stderr + result.stdout
+    assert "the lowest first" in result.stdout
+    found = re.findall(r"^Trial \d: (0\.\d{6})", result.stdout, re.MULTILINE)
+    models = api.artifact("songs/model_export:best-search").metadata
+    assert len(found) == 3
+    assert f"{models['metrics']['val/roc_auc_ovo']:.6f}" == min(found)
+    api.flush()
+    runs = api.runs("local/songs", {"group": "search"})
+    assert {found.job_type for found in runs} == {"sweep"}
 
 
 def test_a_newcomer_finds_the_best_model_follows_it_to_its_data_and_moves_prod(

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,27 @@ def finish_sweep(plan: Plan, task: Callable[[DictConfig], Any]) -> int:
     sweep = make_sweep(plan, _add_reasons(trials, target, main["project_name"]))
     logger.info("\n%s\n", show_table(sweep))
     if sweep.scored:
-        with tempfile.TemporaryDirectory() as folder:
-            page, parent = _publish(sweep, Path(folder), main["project_name"], target)
-        logger.info("%s\n", "\n".join(advice(sweep)))
-        if sweep.best and should_evaluate(sweep.best):
-            _evaluate(sweep.best, task, parent)
-        print(f"The sweep is at {target.sign_in(page)}", flush=True)  # noqa: T201  # not for logs
+        _conclude(sweep, task, target, main["project_name"])
     return int(bool(sweep.failed))
+
+
+def _conclude(
+    sweep: Sweep, task: Callable[[DictConfig], Any], target: WandbTarget, project: str
+) -> None:
+    """Log a sweep that has scores; evaluate its best trial meanwhile, which takes as long."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as aside:
+        publishing = aside.submit(_publish, sweep, Path(folder), project, target)
+        notes = Notes()
+        try:
+            if sweep.best and should_evaluate(sweep.best):
+                _evaluate(sweep.best, task, notes)
+        finally:
+            page, parent = publishing.result()
+            if notes.mlflow_run and parent and notes.mlflow_run != parent:
+                MlflowClient().set_tag(notes.mlflow_run, MLFLOW_PARENT_RUN_ID, parent)
+            logger.info("%s\n", "\n".join(advice(sweep)))
+            link = target.sign_in(page)
+            print(f"The sweep is at {link}", flush=True)  # noqa: T201  # a link isn't for logs
 
 
 def show_sweep(plan: Plan) -> None:
@@ -166,9 +181,7 @@ def evaluation_config(trial: Trial) -> DictConfig:
     return merged
 
 
-def _evaluate(best: Trial, task: Callable[[DictConfig], Any], parent: str | None) -> None:
+def _evaluate(best: Trial, task: Callable[[DictConfig], Any], notes: Notes) -> None:
     logger.info("Evaluating trial %d, the best one, on the test split\n", best.number)
-    notes = THIS.notes = Notes()
+    THIS.notes = notes
     task(evaluation_config(best))
-    if notes.mlflow_run and parent and notes.mlflow_run != parent:
-        MlflowClient().set_tag(notes.mlflow_run, MLFLOW_PARENT_RUN_ID, parent)

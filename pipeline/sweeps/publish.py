@@ -77,12 +77,10 @@ def log_to_wandb(sweep: Sweep, folder: Path, project: str, target: WandbTarget) 
         WandbError: W&B doesn't take it.
     """
     target.prepare(os.environ)
-    os.environ["WANDB_SILENT"] = "true"  # the setting of that name comes too late for the login
     settings = wandb.Settings(
         base_url=target.address,
         api_key=target.variables.get("WANDB_API_KEY"),
         console="off",
-        silent=True,
         root_dir=str(folder),
     )
     try:
@@ -126,7 +124,10 @@ def _media(sweep: Sweep, folder: Path) -> dict[str, object]:
 
 
 def _facts(sweep: Sweep) -> dict[str, object]:
-    facts: dict[str, object] = {"trials": len(sweep.trials), "failed": len(sweep.failed)}
+    facts: dict[str, object] = {
+        "trial_count": len(sweep.trials),
+        "failed_count": len(sweep.failed),
+    }
     if sweep.best:
         facts |= {f"best/{sweep.metric}": sweep.best.score, "best/trial": sweep.best.number}
         facts |= {f"best/{name}": value_of(sweep.best, key) for key, name in _names(sweep)}
