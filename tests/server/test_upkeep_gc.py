@@ -1,6 +1,7 @@
 """`gc` removes what nothing refers to and what has had its time, and nothing else."""
 
 import os
+import re
 import threading
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from tests.server.stored import (
     version_row,
 )
 from wandb_server.__main__ import main
+from wandb_server.lines import store_lines
 from wandb_server.upkeep.check import GRACE_SECONDS, check_store
 from wandb_server.upkeep.collect import Collection, collect
 from wandb_server.upkeep.retention import Rules
@@ -35,6 +37,8 @@ ALIAS = """mutation ($a: ID!, $p: String!) { addAliases(input: {artifactID: $a, 
     success } }"""
 TTL = """mutation ($a: ID!, $s: Int64!) { updateArtifact(input: {artifactID: $a,
     ttlDurationSeconds: $s}) { artifact { id } } }"""
+USE = """mutation ($a: ID!) { useArtifact(input: {artifactID: $a, entityName: "local",
+    projectName: "p", runName: "used"}) { artifact { id } } }"""
 # Columns that hold the digest of something else than a stored file.
 NO_FILES = {"artifact.digest", "artifact.digest_algorithm"}
 FILES = {"run_file.digest", "artifact_file.digest", "artifact.manifest_digest", "manifest.digest"}
@@ -266,3 +270,59 @@ def test_a_project_that_is_not_there_is_refused_with_those_that_are(
     assert command("--older-than", "0", "--delete", "--project", "q") == 1
     assert "there is no project 'local/q'; there are: local/p" in capsys.readouterr().err
     assert names(core) == ["v0"]
+
+
+def test_an_old_run_goes_unless_it_is_at_work_or_a_version_of_it_is_left(core: Core) -> None:
+    log_version(core, "p", {"a": b"x"}, run="logged")
+    for run in ("used", "plain", "at-work", "young"):
+        log_run_file(core, "p", run, "f", run.encode())
+    core.data(USE, a=version_id(core, 1))
+    log_run_file(core, "other", "plain", "f", b"in another project")
+    with core.database.write() as connection:
+        connection.execute("UPDATE run SET state = 'finished', heartbeat_at = '2020'")
+        connection.execute("UPDATE run SET state = 'pending' WHERE name = 'at-work'")
+        connection.execute("UPDATE run SET heartbeat_at = '2999' WHERE name = 'young'")
+    age(core)
+    gc(core)
+    rules = Rules(runs_older_than_days=30, projects=("local/p",))
+
+    assert [run.label for run in gc(core, rules, delete=False).runs] == ["local/p/plain"]
+    done = gc(core, rules)
+
+    assert [run.label for run in done.runs] == ["local/p/plain"]
+    assert done.files == 1
+    assert not blob_path(core, b"plain").exists()
+    assert gc(core, rules).runs == ()
+    rest = [run.label for run in gc(core, Rules(runs_older_than_days=30)).runs]
+    assert rest == ["local/other/plain"]
+    assert_whole(core)
+
+
+def test_a_compact_database_is_smaller_and_holds_the_same(
+    core: Core, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_run_file(core, "p", "old", "f", b"x")
+    with core.database.write() as connection:
+        store_lines(connection, 1, "output", 0, ["x" * 1000] * 3_000)
+        connection.execute("UPDATE run SET state = 'finished', heartbeat_at = '2020'")
+    log_version(core, "p", {"a": b"x"})
+    core.database.close()
+    before = (core.folder / "wandb.sqlite3").stat().st_size
+    assert names(core) == ["v0"]  # a connection stays open, as a server's does
+
+    assert command("--runs-older-than", "30", "--delete", "--compact") == 0
+
+    told = capsys.readouterr().out
+    assert "deleted   local/p/old: an old run without a version" in told
+    assert "Removed 1 run, 0 versions and 0 files" in told
+    assert re.search(r"The database takes \d+\.\d MB less", told)
+    assert (core.folder / "wandb.sqlite3").stat().st_size < before / 10
+    assert names(core) == ["v0"]
+    assert log_version(core, "p", {"a": b"y"}) == 1
+
+
+def test_compacting_without_deleting_is_refused(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--compact") == 1
+    assert "--compact is a part of --delete" in capsys.readouterr().err

@@ -55,13 +55,18 @@ def check(options: argparse.Namespace) -> int:
 
 def gc(options: argparse.Namespace) -> int:
     """Show or remove what nothing refers to."""
+    if options.compact and not options.delete:
+        raise ServerError("--compact is a part of --delete: give it, too")
     projects = tuple(
         name if "/" in name else f"{DEFAULT_ENTITY}/{name}" for name in options.project
     )
-    rules = Rules(options.older_than, projects)
+    rules = Rules(options.older_than, projects, options.runs_older_than)
     with opened(paths.data_dir()) as store:
         done = collect(store, rules, 3600 * options.grace, delete=options.delete)
+        saved = store.compact() if options.compact else None
     _print(collection_lines(done, options.grace, delete=options.delete))
+    if saved is not None:
+        print(f"The database takes {readable(max(saved, 0))} less.")
     return 0
 
 

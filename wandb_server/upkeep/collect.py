@@ -13,8 +13,10 @@ from wandb_server import locks
 from wandb_server.artifact.links import delete_artifact
 from wandb_server.artifact.lookups import get_artifact
 from wandb_server.blobs import LOCK
+from wandb_server.runs import delete_run
 from wandb_server.server_error import ServerError
 from wandb_server.upkeep.files import StoredFile, stored_files
+from wandb_server.upkeep.old_runs import OldRun, old_runs
 from wandb_server.upkeep.references import BASES, digests_in_use
 from wandb_server.upkeep.retention import (
     Expired,
@@ -44,10 +46,11 @@ class Collection:
     size: int
     young: int
     young_size: int
+    runs: tuple[OldRun, ...] = ()
 
 
 def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collection:
-    """Give up versions by rules, then remove the files that nothing refers to.
+    """Give up versions and runs by rules, then remove the files that nothing refers to.
 
     Args:
         store: The opened data folder.
@@ -62,6 +65,7 @@ def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collec
     """
     with store.write(keep=delete):
         versions = _delete_versions(store, rules, grace)
+        runs = _delete_runs(store, rules)
         in_use = digests_in_use(store.connection, store.blobs)
     oldest = time.time() - grace
     unused = [
@@ -72,7 +76,7 @@ def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collec
     old = [file for file in unused if file.stored_at < oldest]
     removed = remove_unused(store, old, grace) if delete else old
     young = [file for file in unused if file.stored_at >= oldest]
-    return Collection(versions, len(removed), _sum(removed), len(young), _sum(young))
+    return Collection(versions, len(removed), _sum(removed), len(young), _sum(young), runs)
 
 
 def remove_unused(store: Store, files: list[StoredFile], grace: float) -> list[StoredFile]:
@@ -112,6 +116,15 @@ def _delete_versions(store: Store, rules: Rules, grace: float) -> list[Expired]:
     for table in ("artifact_file", "manifest"):
         connection.execute(_FORGET_FILES.format(table=table))
     return gone
+
+
+def _delete_runs(store: Store, rules: Rules) -> tuple[OldRun, ...]:
+    if rules.runs_older_than_days is None:
+        return ()
+    gone = old_runs(store.connection, rules.runs_older_than_days, rules.projects)
+    for run in gone:
+        delete_run(store.connection, run.run_id)
+    return tuple(gone)
 
 
 def _sum(files: list[StoredFile]) -> int:

@@ -65,11 +65,25 @@ def _add_gc(command: argparse.ArgumentParser) -> None:
         "version refers to",
     )
     command.add_argument(
+        "--runs-older-than",
+        type=_number,
+        metavar="DAYS",
+        help="also give up runs that ended so long ago and have neither logged nor used a version "
+        "that is left",
+    )
+    command.add_argument(
         "--project",
         action="append",
         default=[],
         metavar="NAME",
-        help="give up versions of this project only, as entity/name or name; may be repeated",
+        help="give up versions and runs of this project only, as entity/name or name; may be "
+        "repeated",
+    )
+    command.add_argument(
+        "--compact",
+        action="store_true",
+        help="with --delete: also make the database file as small as it can be; writers wait "
+        "meanwhile",
     )
     _add_grace(command)
 

@@ -46,11 +46,13 @@ class Rules:
     """What to give up besides what nothing refers to.
 
     `older_than_days`: versions without an alias and of that age; None gives up none of them.
+    `runs_older_than_days`: runs that ended so long ago and have no version left; None: none.
     `projects`: only in these (`entity/name`), none means in all.
     """
 
     older_than_days: float | None = None
     projects: tuple[str, ...] = ()
+    runs_older_than_days: float | None = None
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,11 @@ def collection_lines(done: Collection, grace: float, *, delete: bool) -> Iterato
     word = "deleted" if delete else "to delete"
     for item in done.versions:
         yield f"{word:<10}{item.label}, {readable(item.size)}: {item.reason}"
+    yield from (f"{word:<10}{run.label}: an old run without a version" for run in done.runs)
     removed = "Removed" if delete else "Nothing was removed. `gc --delete` would remove"
+    runs = f"{counted(len(done.runs), 'run')}, " if done.runs else ""
     yield (
-        f"{removed} {counted(len(done.versions), 'version')} and "
+        f"{removed} {runs}{counted(len(done.versions), 'version')} and "
         f"{counted(done.files, 'file')}, {readable(done.size)}, that nothing refers to."
     )
     if done.young:
