@@ -12,6 +12,7 @@ from comparison import find_intervals
 from details import show_classes, show_confusions, show_errors
 from markup import note, pairs, section, signed, span, strip, table, text
 from promotion import Decision
+from resampling import Interval
 from results import Results, Subject
 from settings import Settings
 
@@ -75,15 +76,13 @@ def show_scores(settings: Settings, results: Results) -> str:
         columns.append(("worse | better", "text"))
     if settings.thresholds:
         columns.append(("lowest accepted", "number"))
-    found = list(comparison.differences.values()) if comparison else []
-    reach = max((abs(end) for interval in found for end in interval or ()), default=0.0)
     rows = []
     for name, score in results.evaluation.scores.items():
         row = [f"<code>{text(name)}</code>", f"{score:.4f}", span(intervals.get(name))]
         if comparison:
             gain, interval = score - comparison.scores[name], comparison.differences.get(name)
             row += [f"{comparison.scores[name]:.4f}", signed(gain), span(interval, "+")]
-            row.append(strip((-reach, reach), gain, interval, zero=True) if interval else "")
+            row.append(draw_difference(gain, interval) if interval else "")
         if settings.thresholds:
             row.append(f"{settings.thresholds[name]:g}" if name in settings.thresholds else "")
         rows.append(row)
@@ -92,6 +91,12 @@ def show_scores(settings: Settings, results: Results) -> str:
         table(columns, rows),
         note(f"{settings.metrics[0]} decides. Higher is better, for every metric."),
     )
+
+
+def draw_difference(gain: float, interval: Interval) -> str:
+    """Draw a difference with its interval around 0, on a scale of its own: units differ."""
+    reach = max(abs(gain), abs(interval.low), abs(interval.high))
+    return strip((-reach, reach), gain, interval, zero=True)
 
 
 def show_origin(subject: Subject, decision: Decision) -> str:
@@ -151,10 +156,11 @@ def show_method(settings: Settings) -> str:
     """Say how the intervals were made, and what they don't say."""
     if not settings.resamples:
         return section("How to read it", "<p>No intervals were made (resamples=0).</p>")
+    strata = ", each class among itself" if settings.task == "classification" else ""
     return section(
         "How to read it",
-        f"<p>Intervals are percentile bootstrap intervals (Efron and Tibshirani, 1993) of "
-        f"{settings.resamples:,} draws of the test rows, each class among itself. Both models are "
+        "<p>Intervals are percentile bootstrap intervals (Efron and Tibshirani, 1993) of "
+        f"{settings.resamples:,} draws of the test rows{strata}. Both models are "
         "compared on the same draws. They hold the chance in the choice of the test rows, not that "
         "of training: another seed makes another model. A difference whose interval holds 0 may "
         "be chance.</p>",

@@ -51,23 +51,18 @@ def show_classes(settings: Settings, results: Results) -> str:
 def show_confusions(counts: Values, labels: Sequence[str]) -> str:
     """Show which class was taken for which."""
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
-    pairs_ = [np.unravel_index(place, wrong.shape) for place in order]
+    places = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
     most = [
         f"{text(labels[a])} taken for {text(labels[b])} ({wrong[a, b]:,} of {counts[a].sum():,})"
-        for a, b in pairs_
+        for a, b in (np.unravel_index(place, wrong.shape) for place in places)
         if wrong[a, b]
     ]
-    return section(
-        "Which class was taken for which",
-        matrix(labels, counts)
-        if len(labels) <= LARGEST_MATRIX
-        else note(f"{len(labels)} classes: too many for a table."),
-        note("Actual classes down, predicted ones across; shaded by share of the actual class."),
-        f"<p>Most often: {'; '.join(most)}.</p>"
-        if most
-        else "<p>No row was taken for another.</p>",
-    )
+    sentence = f"Most often: {'; '.join(most)}." if most else "No row was taken for another class."
+    heading = "Which class was taken for which"
+    if len(labels) > LARGEST_MATRIX:
+        return section(heading, f"<p>{sentence}</p>")
+    axes = "Actual classes down, predicted ones across; shaded by share of the actual class."
+    return section(heading, matrix(labels, counts), f"<p>{sentence}</p>", note(axes))
 
 
 def show_errors(settings: Settings, results: Results) -> str:
@@ -103,9 +98,10 @@ def limit_note(settings: Settings) -> str:
     """Say how far a class may fall."""
     if settings.max_class_regression is None:
         return note("No limit is set for the fall of a class (max_class_regression).")
+    limit = settings.max_class_regression
     what = (
-        "the F1 of no class may fall by more than"
+        f"the F1 of no class may fall by more than {limit:g}"
         if settings.task == "classification"
-        else "the mean absolute error of no quarter may rise by more than the share"
+        else f"the mean absolute error of no quarter may rise by more than {100 * limit:g} %"
     )
-    return note(f"To be promoted, {what} {settings.max_class_regression:g} (max_class_regression).")
+    return note(f"To be promoted, {what} (max_class_regression).")

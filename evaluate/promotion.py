@@ -148,7 +148,7 @@ def is_chance(interval: Interval | None) -> bool:
 
 
 def describe(facts: Decision, champion: str, confidence: float) -> str:
-    """Say who is better, and by how much."""
+    """Say who is better, and by how much; the interval is of what the better one is ahead by."""
     gain = facts.difference or 0.0
     if gain > 0:
         verdict = f"{facts.challenger} beats {champion} by {gain:.6f}"
@@ -158,7 +158,7 @@ def describe(facts: Decision, champion: str, confidence: float) -> str:
         verdict = f"{facts.challenger} and {champion} are equal"
     scores = f"{facts.score:.6f} against {facts.champion_score:.6f}"
     if facts.interval:
-        low, high = facts.interval
+        low, high = facts.interval if gain >= 0 else (-facts.interval.high, -facts.interval.low)
         scores += f"; {100 * confidence:g} % interval of the difference {low:+.6f} to {high:+.6f}"
     return f"{verdict} in test/{facts.metric} ({scores})."
 
