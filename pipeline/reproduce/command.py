@@ -134,7 +134,7 @@ def _describe(part: Part) -> list[str]:
 
 def format_lines(lines: list[Line]) -> str:
     """Return a table of what was compared, with the differences below each row."""
-    results = [line.verdict.level.name if line.verdict else "taken as recorded" for line in lines]
+    results = [line.verdict.level.name if line.verdict else line.aside for line in lines]
     rows = [(line.step, line.thing, said) for line, said in zip(lines, results, strict=True)]
     head, rule, *body = format_table(("step", "made", "result"), rows).split("\n")
     told = [head, rule]

@@ -30,12 +30,14 @@ class Line:
     Attributes:
         step: Who made it.
         thing: Name of the artifact, or how many metrics.
-        verdict: How much it is the same; None for what was taken as it was.
+        verdict: How much it is the same; None for what isn't compared.
+        aside: Why it isn't.
     """
 
     step: str
     thing: str
     verdict: Verdict | None
+    aside: str = ""
 
 
 class Scene:
@@ -124,11 +126,15 @@ class Scene:
         for step in steps:
             twin = self._twins.get(step.run_id)
             for then in step.finished.versions.values():
-                # A card says who won: nothing is in production where this runs.
-                if self._original.artifact(then.name).type == CARD:
-                    continue
-                verdict = self._compare(twin, then, tolerance, folder) if twin else None
-                lines.append(Line(step.name, then.name, verdict))
+                if twin is None:
+                    lines.append(Line(step.name, then.name, None, "taken as recorded"))
+                elif self._original.artifact(then.name).type == CARD:
+                    # Nothing is in production where this runs.
+                    aside = "not compared: it tells of a decision"
+                    lines.append(Line(step.name, then.name, None, aside))
+                else:
+                    verdict = self._compare(twin, then, tolerance, folder)
+                    lines.append(Line(step.name, then.name, verdict))
             if twin:
                 verdicts = compare_metrics(step.finished.summary, twin.summary, tolerance)
                 count = f"{len(verdicts)} metrics" if len(verdicts) > 1 else "1 metric"

@@ -154,7 +154,10 @@ def test_inputs_are_the_versions_that_a_step_was_given() -> None:
 
 def test_the_answer_is_a_table_and_a_sentence() -> None:
     close = Verdict(Level.equal, ("rows: 1 then, 2 now",))
-    lines = [Line("download", "raw:v0", None), Line("train", "model:v1", close)]
+    lines = [
+        Line("download", "raw:v0", None, "taken as recorded"),
+        Line("train", "model:v1", close),
+    ]
 
     assert format_lines(lines) == (
         "step      made      result\n"
