@@ -135,7 +135,10 @@ def _history(options: argparse.Namespace) -> int:
 
 def _reproduce(options: argparse.Namespace) -> int:
     from pipeline.reproduce.command import reproduce
+    from pipeline.signals import stop_on_signals
 
+    # What it has started is ended well, whatever signal asks for it.
+    stop_on_signals(lambda: False)
     return reproduce(
         options.target,
         options.overrides,
