@@ -622,6 +622,7 @@ BAD_INPUT: list[tuple[list[str], dict[str, str], str]] = [
         {},
         "which makes it, to main.execute_steps",
     ),
+    (["main.versions=[model_export:v0]"], {}, "model_export:v0 can't be taken: no step of this"),
     ([], {"WANDB_MODE": "offline"}, "WANDB_MODE=offline"),
     (["main.wandb=online"], {}, "wandb login"),
     (["main.env_manager=conda"], {}, "needs the program 'conda'"),

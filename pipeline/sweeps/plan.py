@@ -1,11 +1,12 @@
 """What a sweep is going to do, checked before its first trial."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig
 
 from pipeline.config import check_metrics, parse_steps
@@ -90,7 +91,7 @@ def make_plan(config: DictConfig, sweep: str) -> Plan:
         id=sweep,
         folder=Path(config.hydra.sweep.dir).absolute(),
         varied=frozenset(varied),
-        workers=max(1, min(count_workers(config.hydra.launcher), trials)),
+        workers=max(1, int(min(count_workers(config.hydra.launcher), trials))),
         maximize=sweeper.get("direction", "maximize") == "maximize",
         is_comparable=not incomparable,
     )
@@ -113,16 +114,19 @@ def _check_values(override: Override, is_search: bool) -> None:
             f"{override.input_line}: only a search can choose from an interval. Add "
             "hydra/sweeper=optuna, or list the values, such as a,b,c or range(5,20,5)."
         )
-    if not list(override.sweep_string_iterator()):
+    if _count_values(override) == 0:
         raise ConfigError(
             f"{override.input_line} holds no value: there is nothing to try. range(a,b) goes from "
             "a up to, but not including, b."
         )
 
 
-def _count_combinations(overrides: list[Override]) -> int:
-    count = 1
-    for override in overrides:
-        if override.is_sweep_override():
-            count *= len(list(override.sweep_string_iterator()))
-    return count
+def _count_combinations(overrides: list[Override]) -> float:
+    return math.prod(_count_values(one) for one in overrides if one.is_sweep_override())
+
+
+def _count_values(override: Override) -> float:
+    """Return how many values an override has; infinity if only Hydra can find them."""
+    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        return math.inf
+    return len(list(override.sweep_string_iterator()))

@@ -9,10 +9,12 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
+from sklearn.metrics import get_scorer_names
 
 from pipeline.config import STEPS, parse_steps, validate
 from pipeline.errors import ConfigError
 from pipeline.schema import Config, register_schema
+from pipeline.scorers import SCORERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +23,14 @@ def composed(*overrides: str) -> Config:
     register_schema()
     with initialize_config_dir(str(ROOT), version_base="1.3"):
         return validate(compose("config", overrides=list(overrides)))
+
+
+def test_metrics_are_those_that_the_steps_library_has() -> None:
+    assert sorted(SCORERS) == get_scorer_names()
+
+
+def test_what_makes_a_model_simpler_may_be_null() -> None:
+    assert composed("random_forest_pipeline.random_forest.max_depth=null").sweep.simpler
 
 
 def test_the_config_that_ships_is_valid() -> None:
@@ -52,6 +62,15 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["segregate.test_size=1.5"], "segregate.test_size=1.5: give a number between 0 and 1"),
         (["main.force_steps=evaluat"], "main.force_steps: there is no step 'evaluat'. Did you"),
         (["main.force_steps=2"], "main.force_steps=2: give a list or names separated by commas"),
+        (
+            ["metrics=[rok_auc]"],
+            "metrics: 'rok_auc' is no scorer of scikit-learn, so no step would",
+        ),
+        (["main.versions=[model_export]"], "main.versions: 'model_export' must be name:version"),
+        (["main.versions=[a:v1,a:v2]"], "main.versions: 'a:v2' must be name:version"),
+        (["main.versions=2"], "main.versions=2: give a list or names separated by commas, such as"),
+        (["sweep.simpler=[metrics]"], "sweep.simpler names 'metrics', which is no number"),
+        (["sweep.simpler=[main.random_sed]"], "sweep.simpler names 'main.random_sed', which is"),
         (["segregate.test_size=0"], "segregate.test_size=0.0: give a number between 0 and 1"),
         (["random_forest_pipeline.validation_size=-1"], "validation_size=-1.0"),
         (["check_data.ks_alpha=1"], "check_data.ks_alpha=1.0"),

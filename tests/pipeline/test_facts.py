@@ -81,6 +81,12 @@ def test_a_changed_parameter_shows(
     assert fingerprint(old) != fingerprint(new)
 
 
+def test_how_many_cores_a_step_may_take_is_no_change(facts_of: Callable[..., Facts]) -> None:
+    old, new = (facts_of(forest={"n_jobs": cores, "max_depth": 3}) for cores in (1, -1))
+
+    assert old == new
+
+
 def test_a_version_of_another_number_with_the_same_content_is_no_change(
     facts_of: Callable[..., Facts],
 ) -> None:
