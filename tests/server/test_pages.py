@@ -475,8 +475,10 @@ def test_expired_forged_and_borrowed_tokens_do_not_sign_in(site: Server) -> None
     borrowed = Signer(site.api_key).sign("GET /download/x", 600)
     for token in ("", "nonsense", expired, forged, borrowed):
         address = f"{site.base_url}/signin"
-        reply = requests.get(address, params={"token": token}, timeout=10)
+        headers = {"Accept": "text/html"}
+        reply = requests.get(address, params={"token": token}, headers=headers, timeout=10)
         assert reply.status_code == 401
+        assert "This link has expired" in reply.text
         assert "Set-Cookie" not in reply.headers
 
 

@@ -37,6 +37,24 @@ def test_axes_are_marked_at_round_values(values: list[float], texts: list[str]) 
 
 
 @pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.0003, 0.02], ["0.005", "0.01", "0.015", "0.02"]),  # not a hundred times
+        ([0.0002, 0.02], ["0.001", "0.01"]),
+        ([1, 100], ["1", "10", "100"]),
+        ([0, 1000], ["0", "200", "400", "600", "800", "1000"]),
+        ([1e-250, 1e250], ["1e-250", "1e-199"]),
+    ],
+)
+def test_settings_of_several_magnitudes_have_a_logarithmic_axis(
+    values: list[float], texts: list[str]
+) -> None:
+    scale = fit(values, 0, 100, may_be_log=True)
+    assert [tick.text for tick in scale.ticks(5)][: len(texts)] == texts
+    assert [scale.place(value) for value in values] == [0, 100]
+
+
+@pytest.mark.parametrize(
     "values", [[1e9, 1.0001e9], [0.1, 0.1], [0.0, 5e-324], [-1e308, 1e308], [-5.0], [1, 1e300]]
 )
 def test_any_finite_numbers_have_an_axis(values: list[float]) -> None:

@@ -7,6 +7,7 @@ from wandb_server.filters import Document
 from wandb_server.lines import HISTORY
 from wandb_server.pages import addresses
 from wandb_server.pages.compare_media import put_side_by_side
+from wandb_server.pages.formats import as_number
 from wandb_server.pages.importance import Influence, rank_influences
 from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel
 from wandb_server.pages.plots import (
@@ -70,7 +71,9 @@ def compare(visit: Visit) -> dict[str, Any]:
     numeric_settings = [
         key for key in different if any(read_number(run, key) is not None for run in runs)
     ]
-    x = visit.query.get("x") or next(iter(numeric_settings), "")
+    influences = _influences(runs, different, metric)
+    strongest = [item.key for item in influences if item.key in numeric_settings]
+    x = visit.query.get("x") or next(iter(strongest + numeric_settings), "")
     pairs = [("run", name) for name in names] or view.pairs(columns=(), group="")
     return {
         "project": home,
@@ -93,8 +96,8 @@ def compare(visit: Visit) -> dict[str, Any]:
         ),
         "bars": _bars(home, runs, metric),
         "dots": _dots(home, runs, x, metric),
-        "parallel": _parallel(home, runs, different, metric),
-        "influences": _influences(runs, different, metric),
+        "parallel": _parallel(home, runs, [item.key for item in influences], metric),
+        "influences": influences,
         "table": _settings_table(home, runs[:_COLUMNS], different),
         "sort_default": DEFAULT_SORT,
     }
@@ -179,9 +182,8 @@ def _points(home: Project, runs: Sequence[Document], x: str, y: str) -> list[Ser
 
 
 def _parallel(
-    home: Project, runs: Sequence[Document], different: Sequence[str], metric: str
+    home: Project, runs: Sequence[Document], ranked: Sequence[str], metric: str
 ) -> Parallel | None:
-    ranked = [item.key for item in _influences(runs, different, metric)]
     keys = [*ranked[: _AXES - 1], metric]
     if len(keys) < 2 or not metric:
         return None
@@ -198,7 +200,7 @@ def _parallel(
 
 
 def _word(value: Any) -> Any:
-    is_plain = value is None or isinstance(value, int | float | str)
+    is_plain = value is None or isinstance(value, bool | str) or as_number(value) is not None
     return value if is_plain else str(value)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from wandb_server.pages.formats import cut, short_number
 from wandb_server.pages.plots import Mark
-from wandb_server.pages.scales import Tick, fit
+from wandb_server.pages.scales import Scale, Tick, fit
 
 _TOP, _BOTTOM = 40.0, 300.0
 _WIDTH, _LEAST_GAP, _SIDE = 1060.0, 150.0, 70.0
@@ -18,14 +18,13 @@ _WORDS_SHOWN = 12
 class Axis:
     """An axis: its heading, its place from the left and its marks from the top.
 
-    `low` and `high` are the values at its ends; where `words` has any, they stand on it evenly.
+    `scale` says what its ends are; where `words` has any, they stand on it evenly.
     """
 
     heading: str
     place: float
     ticks: list[Tick]
-    low: float
-    high: float
+    scale: Scale
     words: list[str]
 
 
@@ -65,7 +64,7 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     places = [column.places for column in placed]
     gap = round(max(_WIDTH / max(len(headings) - 1, 2), _LEAST_GAP))
     axes = [
-        Axis(heading, _SIDE + index * gap, column.ticks, column.low, column.high, column.words)
+        Axis(heading, _SIDE + index * gap, column.ticks, column.scale, column.words)
         for index, (heading, column) in enumerate(zip(headings, placed, strict=True))
     ]
     lines = [
@@ -94,18 +93,17 @@ class _Placed(NamedTuple):
 
     places: list[float]
     ticks: list[Tick]
-    low: float
-    high: float
+    scale: Scale
     words: list[str]
 
 
 def _place(column: Sequence[Any]) -> _Placed:
     if _are_numbers(column):
-        scale = fit(column, _BOTTOM, _TOP)
+        scale = fit(column, _BOTTOM, _TOP, may_be_log=True)
         places = [scale.place(value) for value in column]
-        return _Placed(places, scale.ticks(5), scale.low, scale.high, [])
+        return _Placed(places, scale.ticks(5), scale, [])
     words = sorted({short_number(value) for value in column})
     scale = fit(range(len(words)), _BOTTOM, _TOP)
     places = [scale.place(words.index(short_number(value))) for value in column]
     ticks = [Tick(scale.place(index), cut(word, 18)) for index, word in enumerate(words)]
-    return _Placed(places, ticks[:_WORDS_SHOWN], scale.low, scale.high, words)
+    return _Placed(places, ticks[:_WORDS_SHOWN], scale, words)

@@ -82,7 +82,9 @@ def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
 
 def draw_dots(title: str, x_label: str, series: Sequence[Series]) -> Plot:
     """Draw the points of each series as dots, each with a text and a link of its own."""
-    x, y = _axes([point for line in series for point in line.points], is_time=False)
+    points = [point for line in series for point in line.points]
+    x = fit((a for a, _ in points), _LEFT, WIDTH - _RIGHT, may_be_log=True)
+    y = fit((b for _, b in points), HEIGHT - _BOTTOM, _TOP)
     marks = [
         Mark(
             {"x": x.place(a), "y": y.place(b)},

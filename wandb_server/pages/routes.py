@@ -25,7 +25,7 @@ from wandb_server.pages import (
     version_changes,
 )
 from wandb_server.pages.rendering import Renderer
-from wandb_server.pages.sign_in import FrontDoor, sign_in
+from wandb_server.pages.sign_in import PATH, FrontDoor, sign_in
 from wandb_server.pages.visits import Visit
 from wandb_server.urls import Urls
 
@@ -68,7 +68,7 @@ def add_pages(app: Starlette) -> ASGIApp:
     signer = app.state.signer
     app.routes.extend(
         [
-            Route("/signin", lambda request: sign_in(request, signer, renderer)),
+            Route(PATH, lambda request: sign_in(request, signer, renderer)),
             Route(changing.ALIAS, changing.alias_endpoint(app.state, renderer), methods=["POST"]),
             Route(project + "/runs.csv", _csv_endpoint(app, renderer)),
             *(Route(path, _endpoint(app, renderer, name, view)) for path, name, view in pages),

@@ -11,6 +11,7 @@ from wandb_server.auth import SESSION, SESSION_COOKIE, Signer
 from wandb_server.pages.rendering import Renderer
 from wandb_server.service import SIGN_IN
 
+PATH = "/signin"  # answers for itself: a link may have expired
 _STATIC = "/static/"
 _COOKIE_SECONDS = 30 * 24 * 3600
 
@@ -55,7 +56,7 @@ class FrontDoor:
         elif scope["path"].startswith(_STATIC):
             static = self._renderer.static(scope["path"].removeprefix(_STATIC))
             await static(scope, receive, send)
-        elif "text/html" in Headers(scope=scope).get("accept", ""):
+        elif "text/html" in Headers(scope=scope).get("accept", "") and scope["path"] != PATH:
             await self._show_page(scope, receive, send)
         else:
             await self._app(scope, receive, send)

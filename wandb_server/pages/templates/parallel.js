@@ -114,7 +114,8 @@ function meaning(row, share) {
   const words = JSON.parse(row.dataset.words);
   if (words.length) return words[Math.round(share * (words.length - 1))];
   const [low, high] = [Number(row.dataset.low), Number(row.dataset.high)];
-  return String(Number((low + share * (high - low)).toPrecision(4)));
+  const value = row.dataset.log === "yes" ? low * (high / low) ** share : low + share * (high - low);
+  return String(Number(value.toPrecision(4)));
 }
 
 for (const frame of document.querySelectorAll("[data-ranges]")) new Ranges(frame);
