@@ -29,8 +29,10 @@ def find_environments(root: Path) -> Iterator[Removal]:
         yield Removal(group, f"{folder.name}, half-built", size, partial(_remove_env, folder))
     for folder in find_stale(root):
         if not unfinished_mark(folder).exists():
-            users = ", ".join(str(user) for user in read_users(folder))
-            name = f"{folder.name}, which nobody leads to any more; made for {users}"
+            # None, if its maker was killed between making it and writing for whom.
+            users = read_users(folder)
+            others = f" and {len(users) - 1} more" if len(users) > 1 else ""
+            name = f"{folder.name}, made for {users[0] if users else 'nobody'}{others}"
             yield Removal(group, name, measure(folder), partial(_remove_env, folder))
 
 

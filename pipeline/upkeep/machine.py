@@ -128,7 +128,7 @@ def check_manager(manager: str) -> Finding:
         return ok(name, "local: the steps run in this Python's own environment")
     place = shutil.which(program)
     if place is None:
-        return fail(name, f"{manager} needs {program}, which isn't on the PATH", INSTALL[manager])
+        return fail(name, f"{program} isn't on the PATH", INSTALL[manager])
     said = subprocess.run([place, "--version"], capture_output=True, text=True, check=False)
     words = (said.stdout or said.stderr).strip().split("\n")[0]
     if said.returncode:
