@@ -45,6 +45,7 @@ class BlobStore:
         self._incoming = folder / INCOMING
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._checked = CheckedFiles()
+        self._settled: set[Path] = set()  # folders whose names are durable; none is ever removed
 
     def clear_incoming(self) -> None:
         """Remove what interrupted uploads left behind; for the server, before it takes any."""
@@ -81,8 +82,12 @@ class BlobStore:
         A name can be seen an instant before it is durable: while another request stores the
         same content, or after the server was killed in the middle of it.
         """
-        for folder in {self._folder, *(self.path(digest).parent for digest in digests)}:
+        folders = {self.path(digest).parent for digest in digests}
+        if not folders <= self._settled:  # else their own names are durable already
+            sync_folder(self._folder)
+        for folder in folders:
             sync_folder(folder)
+        self._settled |= folders
 
     def claim(self, digest: str) -> bool:
         """Tell whether a blob is stored whole, and keep it from being collected as unused now.

@@ -61,6 +61,17 @@ def test_a_name_is_settled_later_where_many_are_settled_at_once(
     assert set(steps[2:]) == {("sync", blobs.path(digest).parent), ("sync", tmp_path / "blobs")}
 
 
+def test_a_folder_that_is_durable_by_its_name_is_synced_alone(
+    tmp_path: Path, steps: list[tuple[str, Path]]
+) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    digest = blobs.write(b"x")
+    steps.clear()
+    assert blobs.write(b"x") == digest
+    folder = blobs.path(digest).parent
+    assert steps[1:] == [("rename", blobs.path(digest)), ("sync", folder)]
+
+
 def test_a_commit_syncs_the_folders_of_its_files_whoever_stored_them(
     core: Core, steps: list[tuple[str, Path]]
 ) -> None:
