@@ -59,6 +59,10 @@ class Project(Registry):
         Raises:
             ReproduceError: It is gone, or nobody made it in a run.
         """
+        if self.find_version(name) is None:
+            raise ReproduceError(
+                f"{name} of {self._path} was deleted: what was made from it can't be followed back."
+            )
         maker = self.artifact(name).logged_by()
         if maker is None:
             raise ReproduceError(

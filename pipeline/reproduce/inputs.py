@@ -27,7 +27,7 @@ class Source:
     said: str
 
 
-def find_source(url: str, sha256: str, folders: list[Path]) -> Source:
+def find_source(url: str, sha256: str | None, folders: list[Path]) -> Source:
     """Look whether a data source still has the content that it had.
 
     Args:
@@ -35,6 +35,8 @@ def find_source(url: str, sha256: str, folders: list[Path]) -> Source:
         sha256: Digest of the content then, in hexadecimal.
         folders: Where a relative path may start.
     """
+    if sha256 is None:
+        return Source(None, f"it isn't recorded which SHA-256 {url} had")
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         candidates = [url]

@@ -14,6 +14,7 @@ from pipeline.reproduce.compare import (
     compare_folders,
     compare_metrics,
 )
+from pipeline.reproduce.errors import ReproduceError
 from pipeline.reproduce.history import Project, StepRun
 from pipeline.reproduce.inputs import find_source, hand_over
 from pipeline.reproduce.replay import Part, Replay
@@ -100,11 +101,14 @@ class Scene:
 
     def _find_source(self, part: Part, step: StepRun, project: Path) -> dict[str, str]:
         """Return settings that lead to the data as they were; none if the artifact stands in."""
-        (raw,) = step.finished.versions.values()
-        digest = str(self._original.artifact(raw.name).metadata["sha256"])
+        raw = next(iter(step.finished.versions.values()), None)
+        if raw is None:
+            raise ReproduceError(f"The raw data of the run {step.run_id} were deleted from W&B.")
+        # None, if somebody else's download made it.
+        digest = self._original.artifact(raw.name).metadata.get("sha256")
         url = part.record.config["dataset"]["url"]
         source = find_source(url, digest, [project, ROOT])
-        if source.url:
+        if source.url and digest:
             self._say(f"Raw data: downloaded from {source.said}\n")
             return {"dataset.url": source.url, "dataset.sha256": digest}
         self._say(f"Raw data: the recorded artifact {raw.name}, because {source.said}\n")

@@ -18,10 +18,11 @@ from pipeline.reproduce.checkout import check_out
 from pipeline.reproduce.command import conclude, format_lines, reproduce
 from pipeline.reproduce.compare import IDENTICAL, Level, Verdict
 from pipeline.reproduce.errors import ReproduceError
-from pipeline.reproduce.history import Record, StepRun
+from pipeline.reproduce.history import Project, Record, StepRun
 from pipeline.reproduce.inputs import find_source
 from pipeline.reproduce.replay import split
 from pipeline.reproduce.scene import Line
+from pipeline.wandb_target import WandbTarget
 from wandb_server import ensure_running
 
 IDENTITY = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
@@ -224,3 +225,18 @@ def test_runs_that_can_t_be_run_again_are_told(store: str, monkeypatch: pytest.M
     assert "(preprocess) has no steps below it: only runs of main.py" in refusal(alone, monkeypatch)
     assert f"is a sweep. Give one of its trials: {trial}." in refusal(sweep, monkeypatch)
     assert f"doesn't have the run {step} (download)" in refusal(step, monkeypatch)
+
+
+def test_a_version_that_was_deleted_is_told() -> None:
+    server = ensure_running()
+    target = WandbTarget(server.base_url, "test", server.environment(), is_local=True)
+    project = Project(target, "none")
+
+    with pytest.raises(ReproduceError, match=r"train_data:v3 of local/none was deleted"):
+        project.find_maker("train_data:v3")
+
+
+def test_a_source_whose_digest_isn_t_recorded_isn_t_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("something")
+
+    assert find_source("a.csv", None, [tmp_path]).url is None
