@@ -17,6 +17,7 @@ from wandb_server.artifact.lookups import (
     list_versions,
 )
 from wandb_server.artifact.records import (
+    LOGGED_TABLE,
     Artifact,
     ArtifactFile,
     Collection,
@@ -31,7 +32,10 @@ from wandb_server.runs import Run, get_run
 
 @dataclass(frozen=True)
 class ProjectSummary:
-    """A project with what it holds; `last_active` is None before its first run."""
+    """A project with what it holds; `last_active` is None before its first run.
+
+    `collections` counts artifacts that people made, not the tables that the SDK makes into some.
+    """
 
     entity: str
     name: str
@@ -264,25 +268,31 @@ def _project_summary(connection: sqlite3.Connection, project: Project) -> Projec
         "SELECT max(heartbeat_at) FROM run WHERE project_id = ?", (project.id,)
     ).fetchone()[0]
     count = "SELECT count(*) FROM run WHERE project_id = ?"
+    made = (
+        "SELECT count(*) FROM collection JOIN artifact_type ON artifact_type.id = type_id"
+        " WHERE collection.project_id = ? AND artifact_type.name != ?"
+        " AND EXISTS (SELECT 1 FROM membership WHERE collection_id = collection.id)"
+    )
     return ProjectSummary(
         entity=project.entity,
         name=project.name,
         created_at=project.created_at,
         last_active=last,
         runs=fetch_count(connection, count, project.id),
-        collections=len(list_collections(connection, project.id)),
+        collections=fetch_count(connection, made, project.id, LOGGED_TABLE),
     )
 
 
 def _collection_row(connection: sqlite3.Connection, collection: Collection) -> CollectionRow:
-    versions = list_versions(connection, collection.id)
+    sql = "SELECT count(*), max(version_index) FROM membership WHERE collection_id = ?"
+    versions, newest = connection.execute(sql, (collection.id,)).fetchone()
     return CollectionRow(
         id=collection.id,
         name=collection.name,
         type=get_type(connection, collection.type_id).name,
         kind=collection.kind,
-        versions=len(versions),
-        latest=f"v{versions[0].version_index}",
+        versions=versions,
+        latest=f"v{newest}",
         aliases=[item.alias for item in list_aliases(connection, None, collection.id)],
         updated_at=collection.updated_at,
     )
