@@ -7,8 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
+from pipeline.errors import ConfigError
+from pipeline.overrides import expand_arguments
 from pipeline.root import ROOT
+from pipeline.schema import register_schema
+from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.trial import read_trials
 
 # The real config and callbacks around a task that takes no time.
@@ -86,14 +93,34 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
     assert trials[3].config["random_forest_pipeline"]["random_forest"]["max_depth"] == 4
 
 
+def plan(*overrides: str) -> Plan:
+    register_schema()
+    words = expand_arguments(["-m", *overrides])[1:]
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra
+        return make_plan(hydra.compose_config("config", words, RunMode.MULTIRUN), "id")
+
+
+def test_a_plan_knows_what_varies_and_how_many_trials_can_run_at_once() -> None:
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=8")
+    grid = plan(*joblib, f"{DEPTH}=range(1,4)", "main.random_seed=1,2")
+    search = plan(*joblib, "hydra/sweeper=optuna", "hydra.sweeper.n_trials=5", f"{DEPTH}=1,2")
+
+    assert grid.varied == {DEPTH, "main.random_seed"}
+    assert (grid.workers, grid.maximize, grid.is_comparable) == (6, True, True)
+    assert search.workers == 5
+    assert plan(f"{DEPTH}=1,2").workers == 1
+    assert not plan("metrics=[r2],[accuracy]", "sweep.evaluate=all").is_comparable
+    assert not plan("dataset=glob(*)", "sweep.evaluate=all").is_comparable
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["random_forest_pipeline.random_forest.depth=2,3"], "There is no key"),
-        (["hydra/launcher=basic,joblib"], "Sweeping over Hydra's configuration is not supported"),
         ([f"{DEPTH}=range(5,5)"], f"{DEPTH}=range(5,5) holds no value: there is nothing to try"),
-        ([f"{DEPTH}="], "Value '' of type 'str' could not be converted to Integer"),
         ([f"{DEPTH}=5,"], f"{DEPTH}=5, holds an empty value"),
+        ([f"{DEPTH}=5,,6"], f"{DEPTH}=5,,6 holds an empty value"),
         ([f"{DEPTH}=choice()"], f"{DEPTH}=choice() holds an empty value"),
         ([f"{DEPTH}=int(interval(2,9))"], "Add hydra/sweeper=optuna, or list the values"),
         ([f"{DEPTH}=2,3", "metrics=[rok_auc]"], "Did you mean 'roc_auc'"),
@@ -104,6 +131,21 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
             [f"{DEPTH}=2,3", "hydra/sweeper=optuna", "main.execute_steps=preprocess"],
             "add train_random_forest",
         ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_sweep_that_makes_no_sense_is_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        plan(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["random_forest_pipeline.random_forest.depth=2,3"], "There is no key"),
+        (["hydra/launcher=basic,joblib"], "Sweeping over Hydra's configuration is not supported"),
+        ([f"{DEPTH}="], "Value '' of type 'str' could not be converted to Integer"),
+        ([f"{DEPTH}=2,3", "metrics=[rok_auc]"], "Did you mean 'roc_auc'"),
         (
             [f"{DEPTH}=2,deep", "hydra/sweeper=optuna"],
             "Value 'deep' of type 'str' could not be converted",
@@ -111,7 +153,7 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_sweep_that_makes_no_sense_is_told_before_its_first_trial(
+def test_what_is_refused_ends_the_program_before_the_first_trial(
     overrides: list[str], message: str, tmp_path: Path
 ) -> None:
     program = tmp_path / "main.py"
