@@ -29,7 +29,9 @@ def draw_confusion(labels: list[str], counts: Values) -> Values:
     axes.set_yticks(range(len(labels)), labels)
     for (row, column), count in np.ndenumerate(counts):
         shade = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, count, ha="center", va="center", color=shade, fontsize=7)
+        text = axes.text(column, row, count, ha="center", va="center", color=shade, fontsize=7)
+        # It lies within the axes: to fit it in takes a sixth of the drawing, and changes nothing.
+        text.set_in_layout(False)
     return render(figure)
 
 
