@@ -383,21 +383,32 @@ def test_the_same_config_gives_the_same_digests_and_metrics(
         service.stop()
 
 
-@pytest.mark.usefixtures("first_run")
-@pytest.mark.parametrize("version", ["v1.0.0", "main", "commit"])
-def test_a_release_runs_from_its_url_and_finds_the_history(
-    version: str, clone: Path, release: str, tmp_path: Path
-) -> None:
-    if version == "commit":
-        command = ["git", "rev-parse", "HEAD"]
-        version = run(command, clone).stdout.strip()
-    command = ["mlflow", "run", "-v", version, "--env-manager", "uv", release]
-
-    result = run([*command, "-P", "hydra_options=main.execute_steps=preprocess"], tmp_path)
-
+def run_release(version: str, url: str, options: str, folder: Path) -> str:
+    """Run a version from a repository's URL, in an empty folder; returns what it printed."""
+    command = ["mlflow", "run", "-v", version, "--env-manager", "uv", url]
+    result = run([*command, "-P", f"hydra_options=main.execute_steps=preprocess {options}"], folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert made(result.stdout) == ["preprocessed_data.parquet:v0"]
-    assert "takes raw_data.parquet:v0" in result.stdout
+    return result.stdout
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_commit_runs_from_its_url_and_finds_the_history(
+    clone: Path, release: str, tmp_path: Path
+) -> None:
+    commit = run(["git", "rev-parse", "HEAD"], clone).stdout.strip()
+
+    output = run_release(commit, release, "", tmp_path)
+
+    assert made(output) == ["preprocessed_data.parquet:v0"]
+    assert "takes raw_data.parquet:v0" in output
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("version", ["v1.0.0", "main"])
+def test_a_tag_or_branch_is_found_as_well(version: str, release: str, tmp_path: Path) -> None:
+    output = run_release(version, release, "main.dry_run=true", tmp_path)
+
+    assert "preprocess would run: it has not run before" in output
 
 
 @pytest.mark.usefixtures("first_run")

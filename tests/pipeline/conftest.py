@@ -61,8 +61,10 @@ def component(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """What handles signals now does so again after the test."""
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    """No signal is ignored, as SIGHUP is below nohup; afterwards all is as it was."""
+    previous = {
+        number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS
+    }
     yield
     for number, handler in previous.items():
         signal.signal(number, handler)

@@ -152,15 +152,24 @@ def runs(server: LiveServer, project: str = "songs") -> dict[str, Any]:
 
 
 def plain_run(node: dict[str, Any]) -> dict[str, Any]:
-    axes = json.loads(node["config"]).get("_wandb", {}).get("value", {}).get("m")
+    axes = json.loads(node["config"]).get("_wandb", {}).get("value", {}).get("m", [])
     return node | {
         "config": comparable(json.loads(node["config"])),
-        "axes": axes,
+        "axes": name_axes(axes),
         "summaryMetrics": comparable(json.loads(node["summaryMetrics"])),
         "history": [comparable(json.loads(row)) for row in node["history"]],
         # A version that was there before others has an earlier row.
         "outputArtifacts": sorted(e["node"]["digest"] for e in node["outputArtifacts"]["edges"]),
     }
+
+
+def name_axes(axes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give defined metrics by name, their axis too: the SDK lists them in no certain order."""
+    named = {axis["1"]: dict(axis) for axis in axes}
+    for axis in named.values():
+        if "5" in axis:
+            axis["5"] = axes[axis["5"] - 1]["1"]
+    return named
 
 
 def comparable(fields: dict[str, Any]) -> dict[str, Any]:
