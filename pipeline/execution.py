@@ -12,8 +12,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import mlflow
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from mlflow import MlflowClient
 from mlflow.projects.utils import load_project
 
@@ -33,6 +31,7 @@ from pipeline.schema import Config
 from pipeline.signals import wait_for
 from pipeline.steps import Step, StepResult, take_over
 from pipeline.sweeps.process import THIS, postponed
+from pipeline.trials import is_trial
 from pipeline.unchanged import Memory, Reuse, remember
 from pipeline.usage import working
 from pipeline.wandb_target import WandbTarget
@@ -66,7 +65,6 @@ class Execution:
         self._asker, self._workers = ThreadPoolExecutor(1), ThreadPoolExecutor(2)
         for executor in (self._asker, self._workers):
             resources.callback(executor.shutdown, wait=True, cancel_futures=True)
-        is_trial = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
         tracking.quiet()
         self._experiment = tracking.open_experiment(main.project_name, os.environ)
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
@@ -85,7 +83,7 @@ class Execution:
         )
         if not main.dry_run:
             self._run_id = tracking.open_run(
-                self._experiment, main.experiment_name, os.environ, is_trial
+                self._experiment, main.experiment_name, os.environ, is_trial()
             )
             if THIS.notes:
                 THIS.notes.mlflow_run = self._run_id

@@ -10,7 +10,9 @@ import os
 import signal
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 
 from pipeline.errors import PipelineError
 from pipeline.signals import STOP_SIGNALS, handle, ignore_signals
@@ -49,6 +51,11 @@ def _stop_trial() -> None:
     _Worker.is_stopped = True
     if _Worker.has_trial:
         refuse_if_stopped()
+
+
+def is_trial() -> bool:
+    """Tell whether this process runs a trial of Hydra's now."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def refuse_if_stopped() -> None:

@@ -22,8 +22,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 
 from pipeline.agent_run import TRIAL_VARIABLES
 from pipeline.facts import describe_environment, fingerprint, gather
@@ -31,6 +29,7 @@ from pipeline.registry import FinishedRun, Version
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.steps import Alias, Step
+from pipeline.trials import is_trial
 from pipeline.wandb_target import WandbTarget
 from wandb_server import loopback
 
@@ -154,9 +153,8 @@ def recall(steps: Sequence[Step], config: Config, target: WandbTarget) -> list[F
 def _file(steps: Sequence[Step], config: Config, target: WandbTarget) -> Path | None:
     """Return where such a pipeline's memory lies; None if the short way isn't for it."""
     main, store = config.main, _store()
-    is_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     is_asked_for = main.cache and not (main.force_steps or main.dry_run or main.versions)
-    if not is_asked_for or is_sweep or store is None or not target.is_local:
+    if not is_asked_for or is_trial() or store is None or not target.is_local:
         return None
     if any(name in os.environ for name in _OPENED):
         return None
