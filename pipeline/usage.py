@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.signals import hearing_signals
+
 _MADE = (
     ".made"  # beside the environments: for each that a pipeline made, the folders that lead to it
 )
@@ -71,7 +73,8 @@ def working(locks: Path) -> Iterator[None]:
     """
     locks.mkdir(parents=True, exist_ok=True)
     with (locks / _AT_WORK).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        with hearing_signals():
+            fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
