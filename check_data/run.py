@@ -106,9 +106,7 @@ def log_results(
     for name, write in pages.items():
         with artifact.new_file(name, mode="w", encoding="utf-8") as file:
             file.write(write(parameters.sample_artifact, reference, results))
-    # Also when equal content made no new version, this tells which one it is.
-    version = run.log_artifact(artifact).wait().version
-    run.summary[f"output/{parameters.report_artifact}"] = version
+    log_artifact(run, artifact)
     for result in results:
         if result.outcome == "warned" or (result.outcome == "skipped" and not result.column):
             logger.info("%s: %s", result.outcome.capitalize(), describe(result))
@@ -186,6 +184,24 @@ def read_table(run: wandb.Run, name: str) -> tuple[pa.Table, wandb.Artifact]:
         ) from error
     except (ValueError, pa.ArrowException) as error:
         raise DataError(f"artifact {name!r} holds no table in one Parquet file: {error}") from error
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact) -> str:
+    """Log an artifact, and note its version in the run's summary; returns when it is stored.
+
+    Returns:
+        The version, such as v3: also when equal content made no new one.
+
+    Raises:
+        wandb.Error: It can't be stored.
+    """
+    name, logged = artifact.name, run.log_artifact(artifact)
+    try:
+        version = logged.wait().version
+    except ValueError as error:  # what the SDK says of an upload that failed
+        raise wandb.errors.CommError(f"artifact {name!r} can't be stored: {error}") from error
+    run.summary[f"output/{name}"] = version
+    return version
 
 
 if __name__ == "__main__":

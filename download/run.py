@@ -38,9 +38,7 @@ def main(arguments: list[str]) -> None:
         fetched = fetch(parameters.url, folder / "fetched", parameters.timeout, parameters.retries)
         table = verify(fetched, folder / "table.parquet", parameters.sha256)
         artifact = make_artifact(parameters.output_artifact, fetched, table)
-        version = run.log_artifact(artifact).wait().version
-        # Also when equal content made no new version, this tells which one it is.
-        run.summary[f"output/{parameters.output_artifact}"] = version
+        log_artifact(run, artifact)
         run.summary.update({"rows": table.rows, "columns": len(table.columns)})
         logger.info("Downloaded %s rows in %d columns", f"{table.rows:,}", len(table.columns))
 
@@ -136,6 +134,24 @@ def verify(fetched: Fetched, target: Path, sha256: str) -> TableFile:
             "has changed, or another one was meant. Check it, then set sha256 anew."
         )
     return table
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact) -> str:
+    """Log an artifact, and note its version in the run's summary; returns when it is stored.
+
+    Returns:
+        The version, such as v3: also when equal content made no new one.
+
+    Raises:
+        wandb.Error: It can't be stored.
+    """
+    name, logged = artifact.name, run.log_artifact(artifact)
+    try:
+        version = logged.wait().version
+    except ValueError as error:  # what the SDK says of an upload that failed
+        raise wandb.errors.CommError(f"artifact {name!r} can't be stored: {error}") from error
+    run.summary[f"output/{name}"] = version
+    return version
 
 
 if __name__ == "__main__":

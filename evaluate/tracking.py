@@ -82,5 +82,22 @@ def log_card(run: wandb.Run, name: str, page: str, metadata: dict[str, Any]) -> 
     artifact = wandb.Artifact(name, type="model_card", metadata=metadata)
     with artifact.new_file("model_card.html", mode="w", encoding="utf-8") as file:
         file.write(page)
-    # Also when equal content made no new version, this tells which one it is.
-    run.summary[f"output/{name}"] = run.log_artifact(artifact).wait().version
+    log_artifact(run, artifact)
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact) -> str:
+    """Log an artifact, and note its version in the run's summary; returns when it is stored.
+
+    Returns:
+        The version, such as v3: also when equal content made no new one.
+
+    Raises:
+        wandb.Error: It can't be stored.
+    """
+    name, logged = artifact.name, run.log_artifact(artifact)
+    try:
+        version = logged.wait().version
+    except ValueError as error:  # what the SDK says of an upload that failed
+        raise wandb.errors.CommError(f"artifact {name!r} can't be stored: {error}") from error
+    run.summary[f"output/{name}"] = version
+    return version

@@ -223,8 +223,25 @@ def log_table(run: wandb.Run, table: pa.Table, name: str, kind: str) -> None:
     with artifact.new_file(name, mode="wb") as file:
         # zstd: an eighth smaller than snappy on a table of songs, and no slower.
         pq.write_table(table, file, compression="zstd")
-    # Also when equal content made no new version, this tells which one it is.
-    run.summary[f"output/{name}"] = run.log_artifact(artifact).wait().version
+    log_artifact(run, artifact)
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact) -> str:
+    """Log an artifact, and note its version in the run's summary; returns when it is stored.
+
+    Returns:
+        The version, such as v3: also when equal content made no new one.
+
+    Raises:
+        wandb.Error: It can't be stored.
+    """
+    name, logged = artifact.name, run.log_artifact(artifact)
+    try:
+        version = logged.wait().version
+    except ValueError as error:  # what the SDK says of an upload that failed
+        raise wandb.errors.CommError(f"artifact {name!r} can't be stored: {error}") from error
+    run.summary[f"output/{name}"] = version
+    return version
 
 
 if __name__ == "__main__":

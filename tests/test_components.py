@@ -15,6 +15,7 @@ COPIES = (
     "check_artifact_name",
     "draw_confusion",
     "draw_predictions",
+    "log_artifact",
     "open_run",
     "read_metrics",
     "read_score",

@@ -101,7 +101,9 @@ mount -o remount,size=20m {disk}
     told = (tmp_path / "told").read_text()
     assert result.returncode == 0, result.stdout + result.stderr + told
     assert f"can't use the data folder {disk}: No space left on device" in told
+    assert "download: artifact 'raw_data.parquet' can't be stored: " in told
     assert "The step 'download' failed (exit code 1)" in told
+    assert "Traceback" not in told
     assert "made raw_data.parquet:v1" in result.stdout
     monkeypatch.setenv("WANDB_SERVER_DIR", str(after))
     server = ensure_running()

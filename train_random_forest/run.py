@@ -22,7 +22,7 @@ from settings import (
 )
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline
-from tracking import check_artifact_name, open_run, read_table
+from tracking import check_artifact_name, log_artifact, open_run, read_table
 from uncertainty import measure_standard_error
 
 EXAMPLES = 5
@@ -179,9 +179,7 @@ def log_model(
         export_model(pipeline, examples, Path(folder) / "model")
         artifact = wandb.Artifact(name, type="model", metadata=facts)
         artifact.add_dir(str(Path(folder) / "model"))
-        version = run.log_artifact(artifact).wait().version
-    # Also when equal content made no new version, this tells which one it is.
-    run.summary[f"output/{name}"] = version
+        version = log_artifact(run, artifact)
     logger.info("Exported %s:%s", name, version)
 
 

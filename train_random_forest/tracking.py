@@ -79,3 +79,21 @@ def check_artifact_name(parameter: str, name: str) -> None:
         wandb.Artifact(name, type="any")
     except ValueError as error:
         raise SettingsError(f"{parameter}={name!r}: {error}") from error
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact) -> str:
+    """Log an artifact, and note its version in the run's summary; returns when it is stored.
+
+    Returns:
+        The version, such as v3: also when equal content made no new one.
+
+    Raises:
+        wandb.Error: It can't be stored.
+    """
+    name, logged = artifact.name, run.log_artifact(artifact)
+    try:
+        version = logged.wait().version
+    except ValueError as error:  # what the SDK says of an upload that failed
+        raise wandb.errors.CommError(f"artifact {name!r} can't be stored: {error}") from error
+    run.summary[f"output/{name}"] = version
+    return version
