@@ -1,9 +1,10 @@
 """Every GraphQL document of the installed SDK is served, or refused with a reason."""
 
 import re
+from importlib.resources import files
 
 import pytest
-from graphql import DocumentNode, print_ast, validate
+from graphql import DocumentNode, build_schema, print_ast, validate, validate_schema
 
 from tests.server.conftest import Core
 from tests.server.documents import sdk_documents
@@ -41,6 +42,11 @@ def _operation(where: str) -> str:
 
 def _is_served(where: str) -> bool:
     return not any(re.fullmatch(pattern, _operation(where)) for pattern in UNSERVED.values())
+
+
+def test_the_schema_is_valid_as_the_server_takes_it_to_be() -> None:
+    text = (files("wandb_server") / "schema.graphql").read_text("utf-8")
+    assert not validate_schema(build_schema(text))
 
 
 def test_the_documents_are_found(documents: dict[str, DocumentNode]) -> None:

@@ -1,6 +1,7 @@
 """Templates to responses; all of them are read when the server starts.
 
-The folder that the server was started from may be gone an hour later.
+The folder that the server was started from may be gone an hour later. Each is compiled for the
+first page that needs it: all of them would take a third of the server's start.
 """
 
 import hashlib
@@ -64,8 +65,6 @@ class Renderer:
         self._templates.filters.update(_FILTERS)
         self._templates.globals["project_url"] = addresses.project
         self._templates.globals["edition"] = self._edition()
-        for name in texts:
-            self._templates.get_template(name)
 
     def page(self, template: str, status: int = 200, **variables: Any) -> HTMLResponse:
         """Render a page.
