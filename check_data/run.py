@@ -1,6 +1,7 @@
 """Checks a table against the rules of its data set, and against the data in production."""
 
 import argparse
+import errno
 import gc
 import logging
 import sys
@@ -210,6 +211,10 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (ParameterError, DatasetError, DataError, CheckError, wandb.Error) as error:
         sys.exit(f"check_data: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"check_data: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("check_data: stopped.")
     finally:

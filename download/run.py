@@ -1,6 +1,7 @@
 """Downloads a table and logs it as a Parquet artifact."""
 
 import argparse
+import errno
 import gc
 import logging
 import re
@@ -162,6 +163,10 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (ParameterError, DownloadError, wandb.Error) as error:
         sys.exit(f"download: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"download: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("download: stopped.")
     finally:

@@ -1,6 +1,7 @@
 """Scores an exported model on the test split, and promotes it if it beats the one in production."""
 
 import argparse
+import errno
 import gc
 import logging
 import sys
@@ -192,6 +193,10 @@ if __name__ == "__main__":
         wandb.Error,
     ) as error:
         sys.exit(f"evaluate: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"evaluate: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("evaluate: stopped.")
     finally:

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import errno
 import gc
 import logging
 import re
@@ -226,6 +227,10 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (ParameterError, DataError, wandb.Error) as error:
         sys.exit(f"preprocess: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"preprocess: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("preprocess: stopped.")
     finally:

@@ -1,6 +1,7 @@
 """Splits a table into a training and a test part."""
 
 import argparse
+import errno
 import gc
 import logging
 import math
@@ -250,6 +251,10 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (ParameterError, DataError, wandb.Error) as error:
         sys.exit(f"segregate: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"segregate: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("segregate: stopped.")
     finally:

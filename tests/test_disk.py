@@ -25,6 +25,15 @@ COMMAND = shlex.join(
         "dataset.url=table.parquet",
     ]
 )
+PREPROCESS = shlex.join(
+    [
+        sys.executable,
+        str(ROOT / "preprocess" / "run.py"),
+        "--input_artifact=raw_data.parquet:latest",
+        "--output_artifact=clean.parquet",
+        "--target=x",
+    ]
+)
 STOP = f"{shlex.quote(sys.executable)} -m wandb_server stop"
 
 
@@ -94,9 +103,14 @@ if {command} >told 2>&1; then exit 99; fi
 cp -a {disk} {after}
 mount -o remount,size=20m {disk}
 {command}
+mkdir temporary
+mount -t tmpfs -o size=2m none temporary
+eval "$({shlex.quote(sys.executable)} -m wandb_server env)"
+if TMPDIR=$PWD/temporary {PREPROCESS} >passed_on 2>&1; then exit 98; fi
 """
 
-    result = run(script, tmp_path, sdk | {"WANDB_SERVER_DIR": str(disk)})
+    variables = sdk | {"WANDB_SERVER_DIR": str(disk), "WANDB_PROJECT": "songs"}
+    result = run(script, tmp_path, variables)
 
     told = (tmp_path / "told").read_text()
     assert result.returncode == 0, result.stdout + result.stderr + told
@@ -104,6 +118,9 @@ mount -o remount,size=20m {disk}
     assert "download: artifact 'raw_data.parquet' can't be stored: " in told
     assert "The step 'download' failed (exit code 1)" in told
     assert "Traceback" not in told
+    passed_on = (tmp_path / "passed_on").read_text()
+    assert "preprocess: the disk is full: [Errno 28] No space left on device" in passed_on
+    assert "Traceback" not in passed_on
     assert "made raw_data.parquet:v1" in result.stdout
     monkeypatch.setenv("WANDB_SERVER_DIR", str(after))
     server = ensure_running()

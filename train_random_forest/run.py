@@ -1,6 +1,7 @@
 """Trains a random forest on the training split, validates it, exports it as an MLflow model."""
 
 import argparse
+import errno
 import gc
 import logging
 import sys
@@ -189,6 +190,10 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except (SettingsError, DataError, MetricError, wandb.Error) as error:
         sys.exit(f"train_random_forest: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"train_random_forest: the disk is full: {error}. Make room, and run it again.")
     except KeyboardInterrupt:
         sys.exit("train_random_forest: stopped.")
     finally:
