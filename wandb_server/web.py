@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wandb_server import health, locks, paths
 from wandb_server.app import create_app
+from wandb_server.connection import Connection
 from wandb_server.health import Health
 from wandb_server.keys import is_current
 from wandb_server.pages.routes import add_pages
@@ -94,6 +95,7 @@ def settings(app: ASGIApp) -> uvicorn.Config:
         app,
         interface="asgi3",
         loop="asyncio",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,  # the process has set logging up

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wandb_server.app import create_app
 from wandb_server.graphql_endpoint import USER_SCOPE
+from wandb_server.web import settings
 
 _HEALTH = {"/ready", "/health"}
 
@@ -72,12 +73,9 @@ def main() -> None:
     folder = parser.parse_args().folder
     key = secrets.token_hex(20)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        ManyUsers(create_app(folder, key), key), log_level="warning", timeout_keep_alive=120
-    )
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(settings(ManyUsers(create_app(folder, key), key))).run(sockets=[listener])
 
 
 if __name__ == "__main__":

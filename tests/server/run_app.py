@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wandb_server.app import create_app
+from wandb_server.web import settings
 
 
 class Lossy:
@@ -64,12 +65,9 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", options.port))
     if options.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
-    config = uvicorn.Config(
-        Lossy(app) if options.lossy else app, log_level="warning", timeout_keep_alive=120
-    )
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(settings(Lossy(app) if options.lossy else app)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What a client may send is bounded: bytes, queries, answers, origins, files of any size."""
 
 import asyncio
+import contextlib
 import gzip
 import json
+import socket
 import tracemalloc
 from collections.abc import AsyncIterator
 
@@ -134,6 +136,29 @@ def test_a_post_that_unpacks_to_too_much_is_told_so(live: LiveServer) -> None:
     headers = {"Content-Encoding": "gzip"}
     status, _, _ = live.request("POST", "/files/local/p/r/file_stream", bomb, headers)
     assert status == 413
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ",
+        b"GET /",
+        b"POST /graphql HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ",
+    ],
+    ids=["header", "path", "trailer"],
+)
+def test_a_head_that_never_ends_is_turned_away(live: LiveServer, start: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=30) as link:
+        link.sendall(start)
+        answer = b""
+        # The server closes the connection while bytes are on their way.
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                link.sendall(b"x" * (1 << 20))
+        with contextlib.suppress(ConnectionError):
+            answer = link.recv(1 << 16)
+    assert not answer.startswith(b"HTTP/1.1 2")
+    assert live.request("GET", "/healthz")[0] == 200
 
 
 @pytest.mark.parametrize(
