@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
+from pipeline.console import say
 from pipeline.errors import PipelineError
 from pipeline.lock import lock
 from pipeline.promotions import history
@@ -119,17 +119,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _lock(_: argparse.Namespace) -> int:
-    print(*lock(), sep="\n")
+    say(*map(str, lock()))
     return 0
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    print(*rollback(options.overrides, options.why), sep="\n")
+    say(*rollback(options.overrides, options.why))
     return 0
 
 
 def _history(options: argparse.Namespace) -> int:
-    print(*history(options.overrides), sep="\n")
+    say(*history(options.overrides))
     return 0
 
 
@@ -144,7 +144,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         options.overrides,
         options.tolerance,
         options.keep,
-        partial(print, flush=True),
+        say,
     )
 
 
@@ -152,14 +152,14 @@ def _doctor(options: argparse.Namespace) -> int:
     from pipeline.upkeep.doctor import doctor
 
     colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return doctor(options.overrides, partial(print, flush=True), colored=colored)
+    return doctor(options.overrides, say, colored=colored)
 
 
 def _clean(options: argparse.Namespace) -> int:
     from pipeline.upkeep.clean import Wishes, clean
 
     wishes = Wishes(options.cache_size, options.days, options.versions, options.overrides)
-    return clean(wishes, partial(print, flush=True), delete=options.delete)
+    return clean(wishes, say, delete=options.delete)
 
 
 def _size(text: str) -> int:

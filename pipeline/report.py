@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from pipeline.console import tell
 from pipeline.schema import Config
 from pipeline.steps import Step, StepResult
 from pipeline.wandb_target import WandbTarget
@@ -102,7 +103,7 @@ class Report:
         logger.info("%s\n", "\n\n".join(part for part in parts if part is not None))
         pages = [result.page for result in self._results if result.page]
         if pages:
-            print(f"See it at {self._target.sign_in(pages[-1])}", flush=True)  # noqa: T201
+            tell(f"See it at {self._target.sign_in(pages[-1])}")
 
     def _scores(self) -> str | None:
         metrics = self.metrics()

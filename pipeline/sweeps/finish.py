@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import parse_steps
+from pipeline.console import Console, tell
 from pipeline.registry import Registry
 from pipeline.schema import Config, SweepEvaluate, Wandb
 from pipeline.sweeps.plan import Plan
@@ -68,8 +69,7 @@ def _conclude(
             if notes.mlflow_run and parent and notes.mlflow_run != parent:
                 MlflowClient().set_tag(notes.mlflow_run, MLFLOW_PARENT_RUN_ID, parent)
             logger.info("%s\n", "\n".join(advice(sweep)))
-            link = target.sign_in(page)
-            print(f"The sweep is at {link}", flush=True)  # noqa: T201  # a link isn't for logs
+            tell(f"The sweep is at {target.sign_in(page)}")
 
 
 def show_sweep(plan: Plan) -> None:
@@ -82,7 +82,7 @@ def show_sweep(plan: Plan) -> None:
 
 def _log_plainly(folder: Path) -> None:
     """Log without Hydra's times and names, to the terminal and into the sweep's folder."""
-    terminal, file = logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "sweep.log")
+    terminal, file = Console(sys.stdout), logging.FileHandler(folder / "sweep.log")
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[terminal, file], force=True
     )
