@@ -20,6 +20,7 @@ from wandb_server.upkeep.commands import add_commands
 from wandb_server.version import VERSION
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
+BROKEN_PIPE = 141  # what they give for a program that the signal SIGPIPE has ended
 NOT_RUNNING = 3  # exit code of `status`, as with services of the system
 
 _DESCRIPTION = f"""\
@@ -43,12 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0, 1 after an error, 3 when `status` finds no server, 4 when `check`,
-        `backup` or `restore` finds damage, 130 after Ctrl-C.
+        `backup` or `restore` finds damage, 130 after Ctrl-C, 141 if nobody reads the output.
     """
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # What reads this, `head` perhaps, has ended. Python writes the rest when it ends, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except ServerError as error:
         print(f"wandb_server: {error}", file=sys.stderr)
         return 1

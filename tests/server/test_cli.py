@@ -50,6 +50,21 @@ def test_status_shows_address_process_and_sizes_of_a_running_server(server: Serv
     assert server.api_key not in done.stdout
 
 
+def test_a_command_whose_output_nobody_reads_ends_quietly(data_folder: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        done = subprocess.run(
+            [*COMMAND, "status"],
+            cwd=ROOT,
+            stdout=unread,
+            stderr=subprocess.PIPE,
+            timeout=50,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_start_and_stop_can_be_repeated(data_folder: Path) -> None:
     first, again = call("start"), call("start")
     assert (first.returncode, again.returncode) == (0, 0)
