@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command(options)
         sys.stdout.flush()
-        return code
     except BrokenPipeError:
         # What reads this, `head` perhaps, has ended. Python writes the rest when it ends, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -50,7 +50,8 @@ def test_status_shows_address_process_and_sizes_of_a_running_server(server: Serv
     assert server.api_key not in done.stdout
 
 
-def test_a_command_whose_output_nobody_reads_ends_quietly(data_folder: Path) -> None:
+@pytest.mark.usefixtures("data_folder")
+def test_a_command_whose_output_nobody_reads_ends_quietly() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as unread:
