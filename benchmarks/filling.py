@@ -26,6 +26,7 @@ PROJECT = "many"
 SETTINGS = 40  # config keys of a run
 _METRICS = ("train/loss", "val/loss", "val/accuracy", "val/f1", "learning_rate")
 _BRANCHES, _DEPTH = 50, 3  # of the first version's lineage: 1 + 50 * (3 runs + 3 versions)
+_HISTORIES = 20  # different ones; further runs get copies, which SQLite makes much faster
 _MANIFEST = json.dumps({"version": 1, "contents": {}}).encode()
 
 
@@ -42,7 +43,8 @@ class Size:
 def fill(folder: Path, size: Size) -> None:
     """Write a project of this size into an empty data folder that no server holds.
 
-    The newest runs have a history. The artifact `data:v0` has a lineage of 301 nodes.
+    The newest runs have a history, of which twenty are different. The artifact `data:v0` has a
+    lineage of 301 nodes.
     """
     database = Database(folder / "wandb.sqlite3")
     blobs = BlobStore(folder / "blobs")
@@ -52,9 +54,13 @@ def fill(folder: Path, size: Size) -> None:
         project = ensure_project(connection, "local", PROJECT).id
         runs = [_make_run(connection, project, number, rng) for number in range(size.runs)]
         _make_lineage(connection, blobs, project, runs, size.versions)
-    for run in runs[size.runs - size.with_history :]:
+    newest = runs[size.runs - size.with_history :]
+    for number, run in enumerate(newest):
         with database.write() as connection:
-            _make_history(connection, run, size.steps, rng)
+            if number < _HISTORIES:
+                _make_history(connection, run, size.steps, rng)
+            else:
+                _copy_history(connection, newest[number % _HISTORIES], run)
     database.close()
 
 
@@ -87,6 +93,18 @@ def _make_history(connection: sqlite3.Connection, run: Run, steps: int, rng: ran
     store_lines(connection, run.id, HISTORY, 0, lines)
     keys = extend_keys("{}", lines[:1], 0)
     connection.execute("UPDATE run SET history_keys = ? WHERE id = ?", (keys, run.id))
+
+
+def _copy_history(connection: sqlite3.Connection, source: Run, run: Run) -> None:
+    connection.execute(
+        "INSERT INTO run_line (run_id, stream, writer, number, step, content)"
+        " SELECT ?, stream, writer, number, step, content FROM run_line WHERE run_id = ?",
+        (run.id, source.id),
+    )
+    connection.execute(
+        "UPDATE run SET history_keys = (SELECT history_keys FROM run WHERE id = ?) WHERE id = ?",
+        (source.id, run.id),
+    )
 
 
 def _history(steps: int, rng: random.Random) -> Iterator[str]:
