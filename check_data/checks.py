@@ -12,9 +12,11 @@ from rules import Dataset
 
 FOLDER = Path(__file__).parent
 OPTIONS = (
-    # No settings of a project around, and no other plugins: the checks are these, always.
+    # No settings of a project around, and no other plugins: the checks are these, always. Without
+    # the third option, every folder above would be searched, and each conftest.py there be run.
     f"--config-file={os.devnull}",
     f"--rootdir={FOLDER}",
+    f"--confcutdir={FOLDER}",
     f"--override-ini=pythonpath={FOLDER}",
     "--override-ini=addopts=",
     "--override-ini=markers=columns(kind): run once for each such column",
@@ -23,6 +25,8 @@ OPTIONS = (
     "-pno:cacheprovider",
     "-pno:terminal",
     "-pno:faulthandler",
+    # It collects garbage in the end, which takes as long as the checks.
+    "-pno:unraisableexception",
 )
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+ROOT = Path(__file__).parents[2]
 ROWS = 400
 CONTENT = {
     "task": "classification",
@@ -230,6 +232,23 @@ def test_options_for_other_pytest_runs_hide_no_failure(check, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "-x")
     sample = with_values("tempo", row1=1.0).drop_columns(["key", "live"])
     assert len(find(check(sample), "failed")) == 3
+
+
+def test_a_conftest_above_the_step_is_not_run(run_python, tmp_path):
+    folder = shutil.copytree(ROOT / "check_data", tmp_path / "check_data")
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('I was run')")
+    pq.write_table(SONGS, tmp_path / "songs.parquet")
+    program = f"""
+import checks, pyarrow.parquet, rules
+sample = pyarrow.parquet.read_table("../songs.parquet")
+dataset = rules.parse_dataset({CONTENT!r})
+inputs = checks.Inputs(sample, None, "nothing", dataset, 0.05, False)
+print({{result.outcome for result in checks.run_checks(inputs)}})
+"""
+    done = run_python("around", "-c", program, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stdout
+    assert "passed" in done.stdout
 
 
 def test_equal_distributions_pass_with_statistics(check):
