@@ -38,6 +38,9 @@ with wandb.init(project="songs", job_type="train", group="trial " + hostile, nam
         run.log({"val/roc_auc_ovo": 0.953412, "epoch": epoch, "metric " + hostile: epoch})
     run.log({"matrix": wandb.Image("pixel.png"), "errors":
              wandb.Table(columns=["column " + hostile], data=[["cell " + hostile]])})
+    shots = wandb.Table(columns=["picture", "report"])
+    shots.add_data(wandb.Image("pixel.png", caption="shot " + hostile), wandb.Html(hostile))
+    run.log({"shots": shots})
     bars = wandb.Table(columns=["name", "value"], data=[["bar " + hostile, 1]])
     run.log({"plot " + hostile: wandb.plot.bar(bars, "name", "value", title="title " + hostile),
              "own": wandb.plot_table("me/own " + hostile, bars, {}),
@@ -52,6 +55,7 @@ with wandb.init(project="songs", job_type="train", group="trial " + hostile, nam
     made = wandb.Artifact("model_export", "model " + hostile, description="about " + hostile,
                           metadata={"rows": 42305, "meta " + hostile: "data " + hostile})
     made.add_file("pixel.png")
+    made.add(shots, "shots")
     made.add_file("page " + hostile.replace("/", "") + ".html")
     with made.new_file("rows.csv") as file:
         file.write("csv " + hostile.replace('"', "").replace("'", "") + "\n1\n")
@@ -255,6 +259,19 @@ def test_plots_of_the_sdk_are_drawn_and_others_stay_tables(pages: dict[str, Page
     assert {"value: 1 bars.", "count: 4 values from 1 to 3."} <= said
     assert "Rows: the actual class" in run.text
     assert "A chart of the preset me/own" in run.text
+
+
+def test_files_in_the_cells_of_a_table_are_shown_by_the_run_and_by_the_artifact(
+    pages: dict[str, Page],
+) -> None:
+    run, version = (only(pages, *words) for words in (("/runs/", "0.953412"), ("/a", "42305")))
+    (kept,) = (link for link in version.links if link.endswith("/shots.table.json"))
+    for page in (run, pages[kept]):
+        (thumb,) = (attributes for _, attributes in page.tags if attributes.get("class") == "thumb")
+        assert thumb["alt"] == f"shot {HOSTILE}"
+        assert pages[str(thumb["src"])].headers["content-type"] == "image/png"
+        reports = [link for link in page.links if "/artifacts/" in link and "/html/" in link]
+        assert "A web page, shown where it can run nothing" in pages[reports[0]].text
 
 
 @pytest.mark.parametrize("step", ["x", "-1", "1.5", "9" * 40])

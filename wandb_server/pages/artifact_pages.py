@@ -7,7 +7,7 @@ from wandb_server.artifact.lookups import find_member, get_artifact, get_type, l
 from wandb_server.artifact.records import LOGGED_TABLE, Artifact, Collection, Membership
 from wandb_server.errors import NotFoundError
 from wandb_server.pages import addresses
-from wandb_server.pages.previews import preview
+from wandb_server.pages.cells import linked_file, preview_stored
 from wandb_server.pages.visits import (
     Visit,
     file_link,
@@ -115,10 +115,7 @@ def version(visit: Visit) -> dict[str, Any]:
         "page": page,
         "others": [f"v{number}" for number in others if number != member.version_index],
         "older": f"v{older[0]}" if older else None,
-        "files": [
-            file_link(visit.urls, shown["own_url"], file.name, file.size, file.digest, file.ref)
-            for file in page.files
-        ],
+        "files": [linked_file(visit, shown["own_url"], file) for file in page.files],
         "made_by": page.logged_by and linked_run(visit.connection, page.logged_by),
         "used_by": [linked_run(visit.connection, user) for user in page.used_by],
     }
@@ -135,6 +132,6 @@ def version_file(visit: Visit) -> dict[str, Any]:
                 "owner_url": shown["own_url"],
                 "owner": f"{shown['collection'].name}:{shown['number']}",
                 "file": file_link(visit.urls, shown["own_url"], name, file.size, file.digest, None),
-                "preview": preview(visit.blobs.path(file.digest), name),
+                "preview": preview_stored(visit, file),
             }
     raise NotFoundError(f"{shown['collection'].name}:{shown['number']} has no file {name} here.")

@@ -13,6 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from wandb_server.pages import addresses, formats
+from wandb_server.pages.cells import Media
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -63,6 +64,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters.update(_FILTERS)
+        self._templates.tests["media"] = lambda cell: isinstance(cell, Media)
         self._templates.globals["project_url"] = addresses.project
         self._templates.globals["edition"] = self._edition()
 

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from wandb_server.errors import ClientError
 from wandb_server.pages import addresses
+from wandb_server.pages.cells import preview_logged
 from wandb_server.pages.custom_charts import Matrix, Preset, draw_preset, read_presets
 from wandb_server.pages.histograms import Histogram, read_histogram
-from wandb_server.pages.logged import Logged, paths_of, read_logged
+from wandb_server.pages.logged import Logged, Value, paths_of, read_logged
 from wandb_server.pages.plots import Plot, draw_bands, draw_columns
 from wandb_server.pages.previews import Preview, preview, read_table
 from wandb_server.pages.visits import FileLink, Visit
@@ -103,7 +104,7 @@ def _sort_out(
             kind = _kind(file.link)
             if path.endswith(".table.json"):
                 drawn = _draw(visit, presets.get(key), file)
-                table = None if drawn else _table(visit, key, presets.get(key), file)
+                table = None if drawn else _table(visit, key, presets.get(key), value, file)
                 media["figures" if drawn else "tables"].append(drawn or table)
             elif kind:
                 media[kind].append(Shown(": ".join(filter(None, [key, caption])), file.link))
@@ -173,10 +174,12 @@ def _draw(visit: Visit, preset: Preset | None, file: _File) -> Figure | None:
     return Figure(preset.title, drawn, file.link) if drawn else None
 
 
-def _table(visit: Visit, key: str, preset: Preset | None, file: _File) -> TableShown:
+def _table(visit: Visit, key: str, preset: Preset | None, value: Value, file: _File) -> TableShown:
     note = f"A chart of the preset {preset.name}, which can't be drawn here." if preset else ""
-    found = preview(visit.blobs.path(file.stored.digest), file.stored.name)
-    return TableShown(key, file.link, found, note)
+    stored = preview_logged(visit, value.get("artifact_path"))
+    if stored is None:
+        stored = file.link, preview(visit.blobs.path(file.stored.digest), file.stored.name)
+    return TableShown(key, *stored, note)
 
 
 def _kind(link: FileLink) -> str | None:

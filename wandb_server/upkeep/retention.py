@@ -1,21 +1,18 @@
 """Which versions have had their time: by age and by the time to live that the SDK set."""
 
 import sqlite3
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
-from wandb_server import clock, ids
+from wandb_server import clock
 from wandb_server.artifact.records import LATEST
-from wandb_server.errors import ClientError
+from wandb_server.artifact.references import BY_CLIENT, BY_ID, find_target
 from wandb_server.runs import current_state
 from wandb_server.server_error import ServerError
 from wandb_server.upkeep.references import BASES
 
 _ALIVE = {"running", "pending", "preempting"}
-_BY_ID, _BY_CLIENT = "wandb-artifact", "wandb-client-artifact"  # schemes of the SDK
 
 # Committed versions with what may keep them: aliases, and places in other collections.
 _CANDIDATES = """
@@ -38,7 +35,7 @@ _ABANDONED = """
 # Only what is in use keeps what it refers to.
 _REFERENCES = f"""
     SELECT artifact_id, ref FROM artifact_file JOIN artifact ON artifact.id = artifact_id
-    WHERE state = 'COMMITTED' AND (ref LIKE '{_BY_ID}://%' OR ref LIKE '{_BY_CLIENT}://%')"""  # noqa: S608
+    WHERE state = 'COMMITTED' AND (ref LIKE '{BY_ID}://%' OR ref LIKE '{BY_CLIENT}://%')"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def _needed(connection: sqlite3.Connection, expired: set[int]) -> set[int]:
     edges = [
         (row["artifact_id"], target)
         for row in connection.execute(_REFERENCES)
-        if (target := _target(connection, row["ref"])) in expired
+        if (target := find_target(connection, row["ref"])) in expired
     ]
     while more := {
         target
@@ -135,17 +132,3 @@ def _needed(connection: sqlite3.Connection, expired: set[int]) -> set[int]:
     }:
         needed |= more
     return needed
-
-
-def _target(connection: sqlite3.Connection, reference: str) -> int | None:
-    """Find the row of the version that a reference of the SDK points into, if it is one here."""
-    parts = urlsplit(reference)
-    if parts.scheme == _BY_CLIENT:
-        row = connection.execute(
-            "SELECT artifact_id FROM artifact_client WHERE client_id = ?", (parts.netloc,)
-        ).fetchone()
-        return row[0] if row else None
-    try:
-        return ids.decode("Artifact", b64encode(bytes.fromhex(parts.netloc)).decode())
-    except (ValueError, ClientError):
-        return None  # of another server, so it keeps nothing here
