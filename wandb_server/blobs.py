@@ -7,7 +7,6 @@ failure. Names are made durable before anything that is kept refers to them, see
 What a disk does to a blob later is found before it is handed out.
 """
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -15,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,10 +22,10 @@ from starlette.concurrency import run_in_threadpool
 
 from wandb_server import locks
 from wandb_server.errors import ClientError, LostFileError
+from wandb_server.intake import BUFFER, Chunks, copy
 from wandb_server.integrity import CheckedFiles
 
 _HEX = re.compile(r"[0-9a-f]{32}")
-_BUFFER = 1 << 20
 # Held shared while a blob gets its name, and exclusively while one is taken away.
 LOCK = "blobs.lock"
 INCOMING = "incoming"
@@ -160,12 +159,12 @@ class BlobStore:
         return digest
 
     async def receive(
-        self, chunks: AsyncIterator[bytes], announced: str | None, *, settled: bool = True
+        self, chunks: Chunks, announced: str | None, *, settled: bool = True
     ) -> tuple[str, int]:
         """Store a body as it arrives, in constant memory.
 
         Args:
-            chunks: The body.
+            chunks: The body, as `intake.copy` takes it.
             announced: Digest that the content must have (hex); None takes any content.
             settled: Whether to make the name durable, too, rather than leave that to `settle`:
                 it takes longer than all the rest of a small file, and once is enough for many.
@@ -180,7 +179,7 @@ class BlobStore:
         head = bytearray()
         async for chunk in chunks:
             head += chunk
-            if len(head) >= _BUFFER:
+            if len(head) >= BUFFER:
                 digest, size = await self._stream(head, chunks, announced)
                 break
         else:  # most files are small: those take one turn of the thread pool
@@ -190,12 +189,12 @@ class BlobStore:
         return digest, size
 
     async def _stream(
-        self, head: bytearray, rest: AsyncIterator[bytes], announced: str | None
+        self, head: bytearray, chunks: Chunks, announced: str | None
     ) -> tuple[str, int]:
         hasher = hashlib.md5(usedforsecurity=False)
         file = await run_in_threadpool(self._temporary)
         try:
-            size = await _copy(head, rest, file, hasher)
+            size = await copy(head, chunks, file, hasher)
             digest = hasher.hexdigest()
             _check(digest, announced)
             await run_in_threadpool(self._publish, file, digest)
@@ -245,44 +244,6 @@ def hex_digest(encoded: str) -> str:
 def base64_digest(digest: str) -> str:
     """Turn a hex digest into the base64 form of manifests."""
     return base64.b64encode(bytes.fromhex(digest)).decode()
-
-
-async def _copy(
-    buffer: bytearray, rest: AsyncIterator[bytes], file: BinaryIO, hasher: "hashlib._Hash"
-) -> int:
-    """Write a buffer and what follows, a megabyte at a time, while more of it arrives."""
-    size = 0
-    part: list[bytes | bytearray] = [buffer]
-    filled = len(buffer)
-    storing: asyncio.Task[None] | None = None
-    try:
-        async for chunk in rest:
-            part.append(chunk)
-            filled += len(chunk)
-            if filled >= _BUFFER:
-                if storing:
-                    await storing
-                storing = asyncio.create_task(_store(part, file, hasher))
-                size, part, filled = size + filled, [], 0
-        if storing:
-            await storing
-        await _store(part, file, hasher)
-    finally:
-        if storing:  # its threads must not write to a file that is closed
-            await asyncio.wait([storing])
-    return size + filled
-
-
-async def _store(
-    part: Sequence[bytes | bytearray], file: BinaryIO, hasher: "hashlib._Hash"
-) -> None:
-    """Hash and write at the same time: both let other threads run."""
-
-    def digest() -> None:
-        for chunk in part:
-            hasher.update(chunk)
-
-    await asyncio.gather(run_in_threadpool(digest), run_in_threadpool(file.writelines, part))
 
 
 def sync_folder(folder: Path) -> None:

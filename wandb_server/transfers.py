@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, Response
 
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
+from wandb_server.connection import stream_body
 from wandb_server.database import Database
 from wandb_server.errors import LostFileError
 from wandb_server.names import check_file_path
@@ -52,7 +53,7 @@ class Transfers:
             return _forbidden()
         self._blobs.path(digest)
         # Its name is settled together with all others of its version, when that is committed.
-        await self._blobs.receive(request.stream(), digest, settled=False)
+        await self._blobs.receive(stream_body(request), digest, settled=False)
         return _stored(digest)
 
     async def upload_run_file(self, request: Request) -> Response:
@@ -61,7 +62,7 @@ class Transfers:
             return _forbidden()
         run_id = int(request.path_params["run"])
         name = check_file_path("run file", request.path_params["name"])
-        digest, size = await self._blobs.receive(request.stream(), None)
+        digest, size = await self._blobs.receive(stream_body(request), None)
         async with watch(request) as is_gone:
             await run_in_threadpool(self._record, run_id, name, digest, size, is_gone)
         return _stored(digest)

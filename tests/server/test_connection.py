@@ -1,0 +1,87 @@
+"""Large bodies on real connections: whole, in order, and the connection can be used again."""
+
+import hashlib
+import os
+import socket
+import time
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server.conftest import KEY, LiveServer
+from wandb_server.auth import Signer
+from wandb_server.connection import PIECE_BYTES
+from wandb_server.urls import Urls
+
+
+def _target(live: LiveServer, content: bytes, announced: bytes | None = None) -> str:
+    digest = hashlib.md5(announced or content, usedforsecurity=False).hexdigest()
+    parts = urlsplit(Urls(live.base_url, Signer(KEY)).upload_blob(digest))
+    return f"{parts.path}?{parts.query}"
+
+
+def _put(link: HTTPConnection, target: str, content: bytes) -> int:
+    link.request("PUT", target, content)
+    with link.getresponse() as answer:
+        answer.read()
+        return answer.status
+
+
+def _is_stored(live: LiveServer, content: bytes) -> bool:
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    path = Urls(live.base_url, Signer(KEY)).download(digest, "f")
+    status, _, body = live.request("GET", path, key=None)
+    assert status != 200 or body == content
+    return status == 200
+
+
+def test_bodies_of_any_size_come_whole_on_one_connection(live: LiveServer) -> None:
+    sizes = (PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES, 7 * PIECE_BYTES + 13)
+    with closing(HTTPConnection("127.0.0.1", live.port, timeout=30)) as link:
+        for size in sizes:
+            content = os.urandom(size)
+            assert _put(link, _target(live, content), content) == 200
+            assert _is_stored(live, content)
+
+
+@pytest.mark.parametrize("case", ["no token", "other bytes"])
+def test_a_large_body_that_is_refused_leaves_the_connection_usable(
+    live: LiveServer, case: str
+) -> None:
+    content, next_one = os.urandom(4 * PIECE_BYTES), os.urandom(2 * PIECE_BYTES)
+    target = _target(live, content, announced=b"x" if case == "other bytes" else None)
+    with closing(HTTPConnection("127.0.0.1", live.port, timeout=30)) as link:
+        refused = _put(link, target.partition("?")[0] if case == "no token" else target, content)
+        assert refused == (403 if case == "no token" else 422)
+        assert _put(link, _target(live, next_one), next_one) == 200
+    assert not _is_stored(live, content)
+
+
+def test_a_request_that_follows_a_large_body_at_once_is_answered_too(live: LiveServer) -> None:
+    content = os.urandom(3 * PIECE_BYTES + 7)
+    head = f"Host: 127.0.0.1\r\nContent-Length: {len(content)}"
+    with socket.create_connection(("127.0.0.1", live.port), timeout=30) as link:
+        first = f"PUT {_target(live, content)} HTTP/1.1\r\n{head}\r\n\r\n".encode() + content
+        link.sendall(first + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for _ in range(2):
+            answer = HTTPResponse(link)
+            answer.begin()
+            answer.read()
+            assert answer.status == 200
+    assert _is_stored(live, content)
+
+
+def test_a_large_body_that_breaks_off_is_not_stored(live: LiveServer) -> None:
+    content = os.urandom(3 * PIECE_BYTES)
+    head = f"PUT {_target(live, content)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with socket.create_connection(("127.0.0.1", live.port), timeout=30) as link:
+        link.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[:-1])
+        link.shutdown(socket.SHUT_WR)
+        while link.recv(1 << 16):  # until the server has given it up
+            pass
+    assert not _is_stored(live, content)
+    deadline = time.monotonic() + 30
+    while list((live.folder / "blobs" / "incoming").iterdir()):
+        assert time.monotonic() < deadline, "what came is still there"

@@ -1,0 +1,81 @@
+"""A body on its way to the disk: hashed, written and sent to the device while it arrives."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import BinaryIO
+
+from starlette.concurrency import run_in_threadpool
+
+# Views may change once the second next chunk is asked for; all but the last are `BUFFER` long.
+Chunks = AsyncIterator[bytes | memoryview]
+BUFFER = 1 << 20
+_WRITE_BACK = 16 << 20
+
+
+async def copy(head: bytearray, chunks: Chunks, file: BinaryIO, hasher: "hashlib._Hash") -> int:
+    """Write a head and what follows, a megabyte at a time, while more of it arrives.
+
+    Args:
+        head: The first bytes, not more than some buffers full.
+        chunks: The others.
+        file: Where all of it goes; at its end when this returns.
+        hasher: Given all of it, in order.
+
+    Returns:
+        The size in bytes.
+
+    Raises:
+        OSError: The disk is full or can't be written.
+    """
+    size = 0
+    part: list[bytes | bytearray | memoryview] = [head]
+    filled = len(head)
+    storing: asyncio.Task[None] | None = None
+    try:
+        async for chunk in chunks:
+            part.append(chunk)
+            filled += len(chunk)
+            if filled >= BUFFER:
+                if storing:
+                    await storing
+                storing = asyncio.create_task(_store(part, size, file, hasher))
+                size, part, filled = size + filled, [], 0
+        if storing:
+            await storing
+        await _store(part, size, file, hasher)
+    finally:
+        if storing:  # its threads must not write to a file that is closed
+            await asyncio.wait([storing])
+    return size + filled
+
+
+async def _store(
+    part: Sequence[bytes | bytearray | memoryview],
+    start: int,
+    file: BinaryIO,
+    hasher: "hashlib._Hash",
+) -> None:
+    """Hash and write at the same time: both let other threads run."""
+
+    def digest() -> None:
+        for chunk in part:
+            hasher.update(chunk)
+
+    def write() -> None:
+        file.writelines(part)
+        _write_back(file, start, start + sum(map(len, part)))
+
+    await asyncio.gather(run_in_threadpool(digest), run_in_threadpool(write))
+
+
+def _write_back(file: BinaryIO, start: int, end: int) -> None:
+    """Have the system begin to write each range that is full, so that the last sync is short.
+
+    Pages that are about to be written stay in memory: who reads them next finds them there.
+    """
+    full = end // _WRITE_BACK * _WRITE_BACK
+    if full > start and hasattr(os, "posix_fadvise"):
+        file.flush()
+        os.posix_fadvise(file.fileno(), full - _WRITE_BACK, _WRITE_BACK, os.POSIX_FADV_DONTNEED)
