@@ -66,10 +66,10 @@ def test_a_request_that_follows_a_large_body_at_once_is_answered_too(live: LiveS
         first = f"PUT {_target(live, content)} HTTP/1.1\r\n{head}\r\n\r\n".encode() + content
         link.sendall(first + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         for _ in range(2):
-            answer = HTTPResponse(link)
-            answer.begin()
-            answer.read()
-            assert answer.status == 200
+            with closing(HTTPResponse(link)) as answer:
+                answer.begin()
+                answer.read()
+                assert answer.status == 200
     assert _is_stored(live, content)
 
 
