@@ -57,7 +57,9 @@ def measure_growth(
     for number in range(1, rounds + 1):
         for size, table in tables.items():
             project = f"main.project_name=times_{size}_round_{number}"
-            pipeline = make_main(place, [*make_overrides(table), "main.cache=false", project])
+            # Each step is timed from its own start.
+            anew = ["main.cache=false", "main.preload=false", project]
+            pipeline = make_main(place, [*make_overrides(table), *anew])
             found = measure_steps(place, pipeline)
             found[SINGLE] = contest.run(place, make_single(place, calls, table), {})
             for name, measured in found.items():

@@ -57,7 +57,8 @@ def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[f
     overrides = make_overrides(place, options.hydra_options, place.table)
     # Nothing is reused: what the others do each time is compared.
     anew = [*overrides, "main.cache=false"]
-    calls = contest.record_calls(place, anew)
+    # What waits for its turn is called otherwise.
+    calls = contest.record_calls(place, [*anew, "main.preload=false"])
     in_changes = options.tools if set(options.parts) & set(CHANGES) else []
     wanted = [name for name in TOOLS if name in (*options.parts, *in_changes)]
     tools = contest.open_tools(place, wanted, calls)

@@ -6,13 +6,11 @@ terminal reaches it and its children in no certain order. This one is registered
 """
 
 import logging
-import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
@@ -32,6 +30,7 @@ from mlflow.projects.utils import (
 from pipeline import leash
 from pipeline.environments import activation
 from pipeline.signals import STOP_SIGNALS, heard_by_children, hearing_signals
+from pipeline.standby import Standbys, find_program, read_arguments
 from pipeline.wandb_target import storage_fault
 
 logger = logging.getLogger(__name__)
@@ -42,26 +41,19 @@ NAME = "step"
 class StepProcess(SubmittedRun):
     """A running step: its MLflow run and its process."""
 
-    def __init__(
-        self,
-        run_id: str,
-        process: "subprocess.Popen[bytes]",
-        pipe: IO[bytes],
-        wandb: str = "",
-    ) -> None:
-        """Take a process that was just started.
+    def __init__(self, run_id: str, group: leash.Group, wandb: str = "") -> None:
+        """Take a process group that was just started, or given its work.
 
         Args:
             run_id: Id of its MLflow run.
-            process: The leader of a process group of its own.
-            pipe: Its leash, see `pipeline.leash`.
+            group: The step's.
             wandb: Base URL of the W&B that it was told to use; empty if it was told none.
         """
         self._run_id = run_id
-        self.process = process
-        self._pipe = pipe
+        self._group = group
         self._wandb = wandb
         self._started_at = time.time()
+        self.exit_code: int | None = None
 
     @property
     def run_id(self) -> str:
@@ -75,22 +67,21 @@ class StepProcess(SubmittedRun):
         no more than that an upload failed, and loses lines of a history without a word.
         """
         with hearing_signals():
-            self.process.wait()
+            self.exit_code = self._group.wait()
+        self._group.release()
         return self._conclude()
 
     def _conclude(self) -> bool:
-        is_well = self.process.wait() == 0
-        self._pipe.close()
         fault = storage_fault(self._wandb, self._started_at)
         if fault:
             logger.error("The local W&B server couldn't store everything: %s", fault)
-        return is_well
+        return self.exit_code == 0
 
     def get_status(self) -> str:
         """Return MLflow's name for the state of the step."""
-        if self.process.returncode is None:
+        if self.exit_code is None:
             return str(RunStatus.to_string(RunStatus.RUNNING))
-        ended = RunStatus.FAILED if self.process.returncode else RunStatus.FINISHED
+        ended = RunStatus.FAILED if self.exit_code else RunStatus.FINISHED
         return str(RunStatus.to_string(ended))
 
     def cancel(self) -> None:
@@ -100,7 +91,7 @@ class StepProcess(SubmittedRun):
         while it waits. A second Ctrl-C while the step is ending is ignored: it would cut short
         what marks the W&B run as failed.
         """
-        if self.process.returncode is not None:
+        if self.exit_code is not None:
             return
         ignored = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
         try:
@@ -110,29 +101,30 @@ class StepProcess(SubmittedRun):
                 signal.signal(number, handler)
 
     def _end(self) -> None:
-        # Only the step itself: its helpers, wandb-core among them, end when it does.
-        self.process.send_signal(signal.SIGINT)
-        previous = signal.signal(signal.SIGALRM, lambda *_: self._kill_group())
+        self._group.interrupt()
+        previous = signal.signal(signal.SIGALRM, lambda *_: self._group.kill())
         signal.setitimer(signal.ITIMER_REAL, leash.GRACE)
-        self._conclude()
+        self.exit_code = self._group.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-        self._kill_group()
+        self._group.kill()
+        self._group.release()
+        self._conclude()
         client = MlflowClient()
         if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
             client.set_terminated(self._run_id, RunStatus.to_string(RunStatus.FAILED))
 
-    def _kill_group(self) -> None:
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # nobody of the group is left
-
 
 @dataclass
 class StepBackend(AbstractBackend):
-    """Starts a step in its environment, with the environment variables it is given."""
+    """Starts a step in its environment, with the environment variables it is given.
 
+    Attributes:
+        standbys: Processes that wait for the steps; None to start each step in its turn.
+        started: The steps so far.
+    """
+
+    standbys: Standbys | None = None
     started: list[StepProcess] = field(default_factory=list)
 
     def run(
@@ -158,12 +150,10 @@ class StepBackend(AbstractBackend):
         """
         folder = Path(fetch_and_validate_project(project_uri, version, entry_point, params))
         project = load_project(str(folder))
-        commands = [
-            *activation(project, folder, backend_config[PROJECT_ENV_MANAGER]),
-            *get_entry_point_command(
-                project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
-            ),
-        ]
+        enter = activation(project, folder, backend_config[PROJECT_ENV_MANAGER])
+        (command,) = get_entry_point_command(
+            project, entry_point, params, backend_config[PROJECT_STORAGE_DIR]
+        )
         run = get_or_create_run(
             None, project_uri, experiment_id, str(folder), version, entry_point, params
         )
@@ -174,10 +164,15 @@ class StepBackend(AbstractBackend):
             # One id for both, so that either run leads to the other.
             "WANDB_RUN_ID": run_id,
         }
-        with heard_by_children():
-            process, pipe = leash.start(" && ".join(commands), folder, variables)
-        address = variables.get("WANDB_BASE_URL", "")
-        self.started.append(StepProcess(run_id, process, pipe, address))
+        program = find_program(project.get_entry_point(entry_point).command)
+        group: leash.Group
+        if self.standbys and program:
+            group = standby = self.standbys.take(program, folder, enter, variables)
+            standby.begin(read_arguments(command), variables)
+        else:
+            with heard_by_children():
+                group = leash.start(" && ".join([*enter, command]), folder, variables)
+        self.started.append(StepProcess(run_id, group, variables.get("WANDB_BASE_URL", "")))
         return self.started[-1]
 
 

@@ -1,16 +1,19 @@
 """Runs one component through `mlflow.run`, led to the right W&B by environment variables."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import ExecutionException
+from mlflow.projects.utils import load_project
 
 from pipeline.agent_run import TRIAL_VARIABLES
 from pipeline.backend import NAME, StepBackend, register
 from pipeline.errors import StepError
 from pipeline.schema import Main
+from pipeline.standby import Standbys, find_program
 from pipeline.steps import Step, encode_parameters
 from pipeline.wandb_target import WandbTarget
 
@@ -34,6 +37,7 @@ class ComponentRunner:
         manager: Who makes their environments.
         scratch: Folder for files in passing.
         variables: Environment variables that they get.
+        standbys: Processes that wait for their turn; None to start each in its turn.
         backend: Starts their processes.
     """
 
@@ -42,11 +46,30 @@ class ComponentRunner:
     manager: str
     scratch: Path
     variables: dict[str, str]
-    backend: StepBackend = field(default_factory=StepBackend)
+    standbys: Standbys | None
+    backend: StepBackend = field(init=False)
 
     def __post_init__(self) -> None:
         """Make `mlflow.run` use this runner's backend."""
+        self.backend = StepBackend(self.standbys)
         register(self.backend)
+
+    def prepare(self, name: str, enter: Callable[[], Sequence[str]]) -> None:
+        """Have a process wait for a step, if it is of a kind that can.
+
+        Args:
+            name: The step's.
+            enter: Returns the shell commands that enter its environment; may take its time.
+        """
+        folder = self.root / name
+        program = find_program(load_project(str(folder)).get_entry_point("main").command)
+        if self.standbys and program:
+            self.standbys.prepare(program, folder, enter, self.variables)
+
+    def note_reused(self, name: str) -> None:
+        """Let no process wait for a step that doesn't run."""
+        if self.standbys:
+            self.standbys.note_reused(name)
 
     def run(self, step: Step) -> str:
         """Run a step and wait for it.
@@ -83,7 +106,7 @@ class ComponentRunner:
             process.cancel()
 
     def _failure(self, step: Step) -> str:
-        code = self.backend.started[-1].process.returncode
+        code = self.backend.started[-1].exit_code or 0
         how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
         return (
             f"The step {step.name!r} failed ({how}); its own message stands above. "

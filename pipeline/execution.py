@@ -29,6 +29,7 @@ from pipeline.report import Report
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import wait_for
+from pipeline.standby import IS_POSSIBLE, Standbys
 from pipeline.steps import Step, StepResult, take_over
 from pipeline.sweeps.process import THIS, postponed
 from pipeline.trials import is_trial
@@ -95,10 +96,22 @@ class Execution:
                 keep_record, self._run_id, self._config, self._manager, ROOT, trial
             )
             given = variables(self._target, main, scratch, self._run_id)
+            standbys = None
+            if main.preload and IS_POSSIBLE:
+                standbys = self._open_standbys(resources)
             self._components = ComponentRunner(
-                ROOT, self._experiment, self._manager, scratch, given
+                ROOT, self._experiment, self._manager, scratch, given, standbys
             )
             resources.push(self._stop_after_a_failure)
+
+    def _open_standbys(self, resources: ExitStack) -> Standbys:
+        """Return what waits for the steps; in a sweep it stays from trial to trial."""
+        if THIS.is_trial:
+            THIS.standbys = THIS.standbys or Standbys(is_kept=True)
+            return THIS.standbys
+        standbys = Standbys()
+        resources.callback(standbys.close)
+        return standbys
 
     def __exit__(
         self,
@@ -138,7 +151,10 @@ class Execution:
             for step in steps:
                 self._report.plan(step, self._plan(step))
             return
-        environments = {step.name: self._workers.submit(self._prepare, step.name) for step in steps}
+        environments = {step.name: self._workers.submit(self._enter, step.name) for step in steps}
+        for step in steps:
+            if step.name not in postponed(self._config):
+                self._components.prepare(step.name, environments[step.name].result)
         for step in steps:
             self._report.add(self._execute(step, environments[step.name]))
         if THIS.notes:
@@ -183,11 +199,11 @@ class Execution:
                 f"takes it without making it anew. The steps are {', '.join(running)}."
             )
 
-    def _prepare(self, name: str) -> None:
+    def _enter(self, name: str) -> list[str]:
         folder = ROOT / name
-        activation(load_project(str(folder)), folder, self._manager)
+        return activation(load_project(str(folder)), folder, self._manager)
 
-    def _execute(self, step: Step, environment: "Future[None]") -> StepResult:
+    def _execute(self, step: Step, environment: "Future[list[str]]") -> StepResult:
         if waits := postponed(self._config).get(step.name):
             return StepResult(step.name, "skipped", note=waits)
         missing = [artifact for artifact in step.inputs if artifact.name is None]
@@ -197,6 +213,7 @@ class Execution:
         with self._cache.turn(facts):
             record, why = self._cache.find(step, facts)
             if facts and record:
+                self._components.note_reused(step.name)
                 return self._reuse(step, facts, record)
             started = time.monotonic()
             self._report.start_step(step, why)

@@ -6,17 +6,21 @@ written to it: its end tells a watcher inside the group that the pipeline is gon
 """
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 # Seconds that an interrupted step has to end its W&B run before it is killed.
 GRACE = 30
 
-# The watcher is nobody's child: a step that waits for its children must not meet it.
+# The watcher is nobody's child: a step that waits for its children must not meet it. What was
+# passed on is not its own: the end of a pipe would not be seen while it holds one.
 _SCRIPT = """
 ( (
+    {let_go}
     read -r -u {pipe}
     kill -INT $$ || exit
     for (( left = {grace}; left > 0; left-- )); do
@@ -30,9 +34,42 @@ exec {pipe}<&-
 """
 
 
+@dataclass
+class Group:
+    """A process group.
+
+    Attributes:
+        leader: Its first process.
+        leash: This process's end of the pipe.
+    """
+
+    leader: "subprocess.Popen[bytes]"
+    leash: IO[bytes]
+
+    def wait(self) -> int:
+        """Wait for the end of its work; return the exit code, negative for a signal."""
+        return self.leader.wait()
+
+    def interrupt(self) -> None:
+        """Send Ctrl-C to the leader alone: its helpers, wandb-core among them, end when it does."""
+        self.leader.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill all that is left of it."""
+        try:
+            os.killpg(self.leader.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # nobody is left
+
+    def release(self) -> None:
+        """Let go of it after its work has ended."""
+        self.leader.wait()
+        self.leash.close()
+
+
 def start(
-    command: str, folder: Path, environment: Mapping[str, str]
-) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
+    command: str, folder: Path, environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> Group:
     """Start a shell command as the leader of a session and process group of its own.
 
     When this process ends before it, the leader gets a SIGINT, and when it has ended, or GRACE
@@ -42,20 +79,20 @@ def start(
         command: For bash; its last program should be started by `exec`.
         folder: Where it runs.
         environment: All of its variables.
-
-    Returns:
-        The leader, and this process's end of the pipe, to be closed when the leader has ended.
+        pass_fds: Descriptors that it inherits.
 
     Raises:
         OSError: It can't be started.
     """
     theirs, ours = os.pipe()
+    let_go = " ".join(["exec", *(f"{descriptor}<&-" for descriptor in pass_fds)])
+    script = _SCRIPT.format(let_go=let_go, pipe=theirs, grace=GRACE, command=command)
     try:
-        process = subprocess.Popen(
-            ["bash", "-c", _SCRIPT.format(pipe=theirs, grace=GRACE, command=command)],
+        leader = subprocess.Popen(
+            ["bash", "-c", script],
             cwd=folder,
             env=dict(environment),
-            pass_fds=[theirs],
+            pass_fds=[theirs, *pass_fds],
             start_new_session=True,
         )
     except OSError:
@@ -63,4 +100,4 @@ def start(
         raise
     finally:
         os.close(theirs)
-    return process, os.fdopen(ours, "wb")
+    return Group(leader, os.fdopen(ours, "wb"))

@@ -70,6 +70,7 @@ class Main:
     env_manager: EnvManager = MISSING
     wandb: Wandb = MISSING
     cache: bool = MISSING
+    preload: bool = MISSING
     force_steps: Any = MISSING
     dry_run: bool = MISSING
     versions: Any = MISSING

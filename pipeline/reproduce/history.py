@@ -2,7 +2,9 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
@@ -11,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from pipeline.record import MACHINE, TRIAL, Record, load_record
-from pipeline.registry import FinishedRun, Registry, Version
+from pipeline.registry import OUTPUT, FinishedRun, Registry, Version
 from pipeline.reproduce.errors import ReproduceError
 from pipeline.tracking import REUSED_FROM
 from pipeline.wandb_target import WandbTarget
@@ -50,11 +52,16 @@ class Project(Registry):
         """The project's name alone."""
         return self._project
 
-    def find_maker(self, name: str) -> str:
-        """Return the id of the run that made a version.
+    def find_makers(self, name: str) -> Iterator[str]:
+        """Find the runs that made a version.
+
+        Equal content makes no new version, so there may be several; W&B's lineage knows the first.
 
         Args:
             name: name:vN.
+
+        Yields:
+            Their ids: the one that did so first, then the others, the newest first.
 
         Raises:
             ReproduceError: It is gone, or nobody made it in a run.
@@ -69,7 +76,12 @@ class Project(Registry):
                 f"No run made {name} of {self._path}, or that run was deleted: there are no steps "
                 "to run again."
             )
-        return str(maker.id)
+        yield str(maker.id)
+        output, _, version = f"{OUTPUT}{name}".partition(":")
+        alike = {"jobType": maker.job_type, "state": "finished"}
+        for run in self._api.runs(self._path, alike, order="-created_at", lazy=False):
+            if run.id != maker.id and run.summary_metrics.get(output) == version:
+                yield str(run.id)
 
     def list_runs(self, step: str) -> list[str]:
         """Return the ids of the runs of a step, the oldest first."""
@@ -124,6 +136,7 @@ class History:
         """
         self._client, self._project = client, project
         self._records: dict[str, Record] = {}
+        self._steps: dict[str, StepRun] = {}
 
     def find(self, target: str) -> list[StepRun]:
         """Return the steps that led to a target, in the order in which they ran.
@@ -139,8 +152,8 @@ class History:
         while waiting:
             run_id = waiting.pop()
             if run_id not in found:
-                found[run_id] = self._read(run_id)
-                waiting += [self._project.find_maker(name) for name in found[run_id].inputs]
+                step = found[run_id] = self._read(run_id)
+                waiting += [self._find_maker(name, step.record.run_id) for name in step.inputs]
         return sorted(found.values(), key=lambda step: step.started)
 
     def _maker(self, name: str) -> str:
@@ -150,7 +163,24 @@ class History:
                 f"There is no artifact {name!r} in the project {self._project.path}. Give "
                 "name:version or name:alias, and main.project_name=<project> for another project."
             )
-        return self._project.find_maker(version.name)
+        return self._find_maker(version.name)
+
+    def _find_maker(self, name: str, pipeline: str | None = None) -> str:
+        """Return the run that made a version: one of this pipeline, or one of this store.
+
+        If several pipelines made equal content, each goes back to its own steps, and not to those
+        of another clone, whose store of MLflow isn't this one.
+        """
+        artifact = name.partition(":")[0]
+        for run_id in self._list_steps(pipeline) if pipeline else []:
+            run = self._get(run_id)
+            if run and run.info.status == "FINISHED" and artifact in _parameters(run).values():
+                made = self._read(run_id).finished.versions.get(artifact)
+                if made and made.name == name:
+                    return run_id
+        makers = self._project.find_makers(name)
+        first = next(makers)
+        return next((one for one in chain([first], makers) if self._get(one)), first)
 
     def _steps_of(self, run_id: str) -> list[str]:
         """Return the runs of the steps that a run stands for."""
@@ -163,7 +193,7 @@ class History:
             )
         if REUSED_FROM in run.data.tags:
             return [run.data.tags[REUSED_FROM]]
-        below = self._children(run)
+        below = self._children(run.info.run_id)
         if any(MACHINE in child.data.tags for child in below):
             trials = ", ".join(child.info.run_id for child in below)
             raise ReproduceError(f"The run {run_id} is a sweep. Give one of its trials: {trials}.")
@@ -175,6 +205,11 @@ class History:
                 f"The run {run_id} ({run.data.tags.get(MLFLOW_RUN_NAME, '')}) has no steps below "
                 "it: only runs of main.py can be run again, or steps that it ran."
             )
+        return self._list_steps(run_id)
+
+    def _list_steps(self, pipeline: str) -> list[str]:
+        """Return the runs of a pipeline's steps; of those that it reused, where they ran."""
+        below = self._children(pipeline)
         return [child.data.tags.get(REUSED_FROM, child.info.run_id) for child in below]
 
     def _get(self, run_id: str) -> Run | None:
@@ -189,8 +224,8 @@ class History:
         """Return the pipeline run whose own run in W&B has this id: an agent's trial."""
         return next(iter(self._search(f"tags.`{TRIAL}` = '{run_id}'")), None)
 
-    def _children(self, run: Run) -> list[Run]:
-        return self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'")
+    def _children(self, run_id: str) -> list[Run]:
+        return self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
 
     def _search(self, condition: str) -> list[Run]:
         experiments = [found.experiment_id for found in self._client.search_experiments()]
@@ -206,6 +241,11 @@ class History:
             )
 
     def _read(self, run_id: str) -> StepRun:
+        if run_id not in self._steps:
+            self._steps[run_id] = self._read_anew(run_id)
+        return self._steps[run_id]
+
+    def _read_anew(self, run_id: str) -> StepRun:
         run = self._get(run_id)
         if run is None:
             raise ReproduceError(
@@ -227,10 +267,8 @@ class History:
                 f"The project {self._project.path} in W&B doesn't have the run {run_id} ({name}). "
                 "Name its project by main.project_name=<project>."
             )
-        # MLflow records parameters as it quotes them for the shell.
-        parameters = {key: "".join(shlex.split(text)) for key, text in run.data.params.items()}
         return StepRun(
-            name, run_id, run.info.start_time, parameters, finished, self._record(parent)
+            name, run_id, run.info.start_time, _parameters(run), finished, self._record(parent)
         )
 
     def _record(self, run_id: str) -> Record:
@@ -244,3 +282,8 @@ class History:
                 )
             self._records[run_id] = record
         return self._records[run_id]
+
+
+def _parameters(run: Run) -> dict[str, str]:
+    # MLflow records parameters as it quotes them for the shell.
+    return {key: "".join(shlex.split(text)) for key, text in run.data.params.items()}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mlflow.exceptions import ExecutionException
 
 from pipeline import backend, leash
 from pipeline.signals import holding_signals, stop_on_signals
+from pipeline.standby import Standbys
 
 WRITES = "import os, sys; open('written', 'w').write(repr((sys.argv[1:], dict(os.environ))))"
 KILLS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -42,11 +44,17 @@ mlflow.run(component, backend="step", backend_config=config, env_manager="local"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def step_backend() -> backend.StepBackend:
-    step_backend = backend.StepBackend()
+@pytest.fixture(params=[None, Standbys], ids=["in-its-turn", "ahead"])
+def step_backend(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[backend.StepBackend]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    standbys = request.param and request.param()
+    step_backend = backend.StepBackend(standbys)
     backend.register(step_backend)
-    return step_backend
+    yield step_backend
+    if standbys:
+        standbys.close()
 
 
 def run(component: Path, program: str, **parameters: str) -> None:
@@ -89,22 +97,22 @@ def test_a_failure_is_known_by_its_exit_code(
         run(component, program)
 
     process = step_backend.started[0]
-    assert (process.process.returncode, status(process)) == (code, "FAILED")
+    assert (process.exit_code, status(process)) == (code, "FAILED")
 
 
 def test_a_cancelled_step_ends_in_its_own_way_and_takes_its_children_along(
     component: Path,
 ) -> None:
     (component / "run.py").write_text(WAITS)
-    process, pipe = leash.start(f"exec {sys.executable} run.py", component, os.environ)
+    group = leash.start(f"exec {sys.executable} run.py", component, os.environ)
     child = wait_for_child(component)
 
     run = MlflowClient().create_run("0")
-    step = backend.StepProcess(run.info.run_id, process, pipe)
+    step = backend.StepProcess(run.info.run_id, group)
     step.cancel()
 
     assert (component / "ended").read_text() == "well"
-    assert process.returncode == 3
+    assert step.exit_code == 3
     assert (step.get_status(), status(step)) == ("FAILED", "FAILED")
     wait_for_end(child)
 
@@ -148,7 +156,7 @@ def test_an_interrupt_while_a_step_is_started_finds_it(
         run_as_a_pipeline_does()
 
     step_backend.started[0].cancel()
-    assert step_backend.started[0].process.returncode != 0
+    assert step_backend.started[0].exit_code != 0
     assert status(step_backend.started[0]) == "FAILED"
 
 

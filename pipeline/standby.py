@@ -1,0 +1,277 @@
+"""Steps that are started before their turn, so that their libraries are imported meanwhile.
+
+Imports are half of what a step takes, and there is a second core while another step works. So a
+process waits for each step that is to come, in the step's own environment, with the modules
+imported that the step imported when it last ran there. In its turn it forks, and the child is the
+step. In a sweep it goes on to wait, for the same step of the next trial.
+
+Only what is installed in the environment is imported before a step's turn. Its own files are read
+in its turn, as without this. Where processes can't fork safely, nothing of this is done.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+import platformdirs
+
+from pipeline import leash
+from pipeline.signals import wait_for
+
+# Elsewhere, system libraries use threads from their first moment on.
+IS_POSSIBLE = sys.platform == "linux"
+_PROCESS = Path(__file__).with_name("standby_process.py")
+# A command that calls one Python program with plain words and parameters, and does nothing else.
+_COMMAND = re.compile(r"exec python (?P<program>[\w.]+\.py)(\s+(--?\w[\w-]*|\{\w+\}))*\s*")
+
+
+def find_program(command: str) -> str | None:
+    """Return the program that an entry point's command calls, if it does nothing else.
+
+    Args:
+        command: As in the MLproject, with {parameters}.
+    """
+    found = _COMMAND.fullmatch(command)
+    return found["program"] if found else None
+
+
+def read_arguments(command: str) -> list[str]:
+    """Return the program's arguments in such a command, with values for its parameters."""
+    return shlex.split(command)[len(("exec", "python", "program")) :]
+
+
+@dataclass
+class Standby(leash.Group):
+    """A process group that waits for a step's turn.
+
+    Attributes:
+        jobs: Where its work is written to.
+        answers: Where it tells that it is ready, and how its work ended.
+        activation: Commands by which it entered its environment.
+        variables: Environment variables that it was started with, before these commands.
+        is_kept: Whether it waits for another turn after one.
+    """
+
+    jobs: IO[bytes]
+    answers: IO[bytes]
+    activation: Sequence[str]
+    variables: Mapping[str, str]
+    is_kept: bool
+    _has_begun: bool = False
+    _is_ready: bool = False
+    _listening: Lock = field(default_factory=Lock)
+
+    def get_ready(self) -> None:
+        """Wait until it has imported everything, or is gone."""
+        with self._listening:
+            if not self._is_ready:
+                self.answers.readline()
+                self._is_ready = True
+
+    def begin(self, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Let it do the step's work.
+
+        Args:
+            arguments: Of the step's program.
+            variables: All environment variables of the step, but for what activation adds.
+        """
+        changed = {
+            name: variables.get(name)
+            for name in self.variables.keys() | variables.keys()
+            if self.variables.get(name) != variables.get(name)
+        }
+        job = {"arguments": list(arguments), "variables": changed}
+        self._has_begun = True
+        with suppress(BrokenPipeError):  # it is gone, and `wait` tells how
+            self.jobs.write(json.dumps(job).encode() + b"\n")
+
+    def wait(self) -> int:
+        """Wait for the end of the step; return its exit code, negative for a signal."""
+        self.get_ready()
+        if answer := self.answers.readline():
+            return int(answer)
+        self.kill()  # or the step would go on alone
+        return self.leader.wait()
+
+    def interrupt(self) -> None:
+        """Send Ctrl-C to the step, which is the last one that it does."""
+        self.is_kept = False
+        super().interrupt()
+
+    def release(self) -> None:
+        """Let it wait for another turn, or end."""
+        if not (self.is_kept and self.is_alive()):
+            self.close()
+
+    def is_alive(self) -> bool:
+        """Tell whether it can be given work."""
+        return self.leader.poll() is None
+
+    def close(self) -> None:
+        """End it."""
+        self.jobs.close()
+        if not self._has_begun:
+            self.kill()
+        super().release()
+        self.get_ready()
+        self.answers.close()
+
+
+def start(
+    program: str, folder: Path, activation: Sequence[str], variables: Mapping[str, str], keep: bool
+) -> Standby:
+    """Start the process that waits for a step.
+
+    Args:
+        program: The step's program.
+        folder: The step's folder.
+        activation: Shell commands that enter its environment.
+        variables: Its environment variables.
+        keep: Whether it does the step more than once.
+
+    Raises:
+        OSError: It can't be started.
+    """
+    taken, jobs = os.pipe()
+    answers, given = os.pipe()
+    words = ["python", "-P", _PROCESS, program, _modules(folder, activation), taken, given]
+    command = " && ".join([*activation, f"exec {shlex.join(map(str, words))}"])
+    try:
+        group = leash.start(command, folder, variables, [taken, given])
+    except OSError:
+        os.close(jobs)
+        os.close(answers)
+        raise
+    finally:
+        os.close(taken)
+        os.close(given)
+    return Standby(
+        group.leader,
+        group.leash,
+        os.fdopen(jobs, "wb", 0),
+        os.fdopen(answers, "rb", 0),
+        list(activation),
+        dict(variables),
+        keep,
+    )
+
+
+def _modules(folder: Path, activation: Sequence[str]) -> Path:
+    """Return the file with the modules that a step imports in an environment."""
+    mark = hashlib.sha256(json.dumps([folder.name, *activation]).encode()).hexdigest()[:16]
+    home = platformdirs.user_cache_path("ml-pipeline") / "imports"
+    return home / f"{folder.name}-{mark}.txt"
+
+
+@dataclass
+class Standbys:
+    """The processes that wait, one a step at the most.
+
+    They import one after the other, in the order of their turns: more at once would take time from
+    the step that is at work.
+
+    Attributes:
+        is_kept: Whether they wait for another turn after one.
+    """
+
+    is_kept: bool = False
+    _started: "dict[str, Future[Standby]]" = field(default_factory=dict)
+    _reused: set[str] = field(default_factory=set)
+    _starter: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def prepare(
+        self,
+        program: str,
+        folder: Path,
+        enter: Callable[[], Sequence[str]],
+        variables: Mapping[str, str],
+    ) -> None:
+        """Have a process wait for a step soon, unless one does, or the step was reused before.
+
+        Args:
+            program: The step's program.
+            folder: The step's folder.
+            enter: Returns the shell commands that enter its environment; may take its time.
+            variables: Its environment variables.
+        """
+        if folder.name not in self._started and folder.name not in self._reused:
+            started = self._started[folder.name] = Future()
+            self._starter.submit(self._start, started, program, folder, enter, variables)
+
+    def _start(
+        self,
+        started: "Future[Standby]",
+        program: str,
+        folder: Path,
+        enter: Callable[[], Sequence[str]],
+        variables: Mapping[str, str],
+    ) -> None:
+        if not started.set_running_or_notify_cancel():
+            return
+        try:
+            standby = start(program, folder, enter(), variables, self.is_kept)
+        except Exception as error:  # whoever takes it gets to know
+            started.set_exception(error)
+            return
+        started.set_result(standby)
+        standby.get_ready()
+
+    def take(
+        self, program: str, folder: Path, activation: Sequence[str], variables: Mapping[str, str]
+    ) -> Standby:
+        """Return a process that can begin the step; one is started if none waits.
+
+        Args:
+            program: The step's program.
+            folder: The step's folder.
+            activation: Shell commands that enter its environment.
+            variables: Its environment variables.
+
+        Raises:
+            EnvironmentManagerError: The environment can't be made.
+            OSError: It can't be started.
+        """
+        self._reused.discard(folder.name)
+        started = self._started.get(folder.name)
+        if started and not started.cancel():
+            standby = wait_for(started)
+            if standby.is_alive() and standby.activation == activation:
+                return standby
+            standby.close()
+        standby = start(program, folder, activation, variables, self.is_kept)
+        started = self._started[folder.name] = Future()
+        started.set_result(standby)
+        return standby
+
+    def note_reused(self, name: str) -> None:
+        """End the process that waits for a step, and let none wait for it again until it runs."""
+        self._reused.add(name)
+        if started := self._started.pop(name, None):
+            _end(started)
+
+    def close(self) -> None:
+        """End all that wait."""
+        for name in list(self._started):
+            _end(self._started.pop(name))
+        self._starter.shutdown(wait=False, cancel_futures=True)
+
+
+def _end(started: "Future[Standby]") -> None:
+    """End what is or will be the result of a future."""
+
+    def close(ended: "Future[Standby]") -> None:
+        if not ended.cancelled() and not ended.exception():
+            ended.result().close()
+
+    started.cancel()
+    started.add_done_callback(close)
