@@ -111,7 +111,7 @@ class Link:
             except (OSError, http.client.HTTPException):
                 self._http.close()
                 self.repeats += 1
-                time.sleep(0.005)
+                time.sleep(0.02)
                 continue
             assert answer.status == 200, content
             return content
