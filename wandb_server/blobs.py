@@ -148,11 +148,11 @@ class BlobStore:
 
     def _write(self, content: bytes, announced: str | None) -> str:
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        _check(digest, announced)
-        with self._temporary() as file:
+        check_digest(digest, announced)
+        with self.temporary() as file:
             try:
                 file.write(content)
-                self._publish(file, digest)
+                self.publish(file, digest)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
@@ -192,12 +192,12 @@ class BlobStore:
         self, head: bytearray, chunks: Chunks, announced: str | None
     ) -> tuple[str, int]:
         hasher = hashlib.md5(usedforsecurity=False)
-        file = await run_in_threadpool(self._temporary)
+        file = await run_in_threadpool(self.temporary)
         try:
             size = await copy(head, chunks, file, hasher)
             digest = hasher.hexdigest()
-            _check(digest, announced)
-            await run_in_threadpool(self._publish, file, digest)
+            check_digest(digest, announced)
+            await run_in_threadpool(self.publish, file, digest)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
@@ -205,10 +205,12 @@ class BlobStore:
             file.close()
         return digest, size
 
-    def _temporary(self) -> BinaryIO:
+    def temporary(self) -> BinaryIO:
+        """Open a new file, beside the blobs, for content that has no name yet."""
         return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # type: ignore[return-value]
 
-    def _publish(self, file: BinaryIO, digest: str) -> None:
+    def publish(self, file: BinaryIO, digest: str) -> None:
+        """Give a file of `temporary` its name; its content is on the disk then."""
         file.flush()
         os.fsync(file.fileno())
         target = self.path(digest)
@@ -219,7 +221,12 @@ class BlobStore:
         self._checked.remember(target, digest)
 
 
-def _check(digest: str, announced: str | None) -> None:
+def check_digest(digest: str, announced: str | None) -> None:
+    """Compare the digest of what came with the one that was announced, if any.
+
+    Raises:
+        DigestMismatchError: They differ.
+    """
     if announced is not None and digest != announced:
         raise DigestMismatchError(
             f"the body has the MD5 digest {digest}, but {announced} was announced"

@@ -65,15 +65,20 @@ async def _store(
 
     def write() -> None:
         file.writelines(part)
-        _write_back(file, start, start + sum(map(len, part)))
+        write_back(file, start, start + sum(map(len, part)))
 
     await asyncio.gather(run_in_threadpool(digest), run_in_threadpool(write))
 
 
-def _write_back(file: BinaryIO, start: int, end: int) -> None:
-    """Have the system begin to write each range that is full, so that the last sync is short.
+def write_back(file: BinaryIO, start: int, end: int) -> None:
+    """Have the system begin to write a range that became full, so that the last sync is short.
 
     Pages that are about to be written stay in memory: who reads them next finds them there.
+
+    Args:
+        file: What is being written, in order.
+        start: Where the last piece began.
+        end: Where it ended.
     """
     full = end // _WRITE_BACK * _WRITE_BACK
     if full > start and hasattr(os, "posix_fadvise"):

@@ -13,6 +13,7 @@ from wandb_server.connection import stream_body
 from wandb_server.database import Database
 from wandb_server.errors import LostFileError
 from wandb_server.names import check_file_path
+from wandb_server.parts import Part, receive_part
 from wandb_server.presence import IsGone, stay, watch
 from wandb_server.run_files import put_file
 from wandb_server.runs import get_run
@@ -55,6 +56,15 @@ class Transfers:
         # Its name is settled together with all others of its version, when that is committed.
         await self._blobs.receive(stream_body(request), digest, settled=False)
         return _stored(digest)
+
+    async def upload_part(self, request: Request) -> Response:
+        """Take one part of a large file, if it is the announced one."""
+        if not self._allowed(request, "PUT"):
+            return _forbidden()
+        part = Part(request.path_params["number"], request.path_params["part"])
+        upload = request.path_params["digest"]
+        await receive_part(self._blobs, stream_body(request), upload, part)
+        return _stored(part.digest)
 
     async def upload_run_file(self, request: Request) -> Response:
         """Take a file of a run; what it held before is replaced."""

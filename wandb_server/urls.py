@@ -25,6 +25,10 @@ class Urls:
         """Address that takes the content with this digest (hex MD5) and no other."""
         return self._signed("PUT", f"/upload/blob/{digest}", _UPLOAD_SECONDS)
 
+    def upload_part(self, digest: str, number: int, part: str) -> str:
+        """Address that takes one part (by number and hex MD5) of the file with this digest."""
+        return self._signed("PUT", f"/upload/part/{digest}/{number}/{part}", _UPLOAD_SECONDS)
+
     def upload_run_file(self, run_id: int, name: str) -> str:
         """Address that takes the content of one file of a run."""
         return self._signed("PUT", f"/upload/run/{run_id}/{name}", _UPLOAD_SECONDS)

@@ -24,6 +24,7 @@ from wandb_server.artifact.mend import is_whole
 from wandb_server.blobs import base64_digest, hex_digest
 from wandb_server.errors import ClientError
 from wandb_server.names import check_file_path
+from wandb_server.parts import MAX_PARTS, Part, join_parts
 from wandb_server.projects import ensure_project
 from wandb_server.resolvers.context import Context, Resolvers, context
 from wandb_server.resolvers.paging import connect
@@ -136,23 +137,49 @@ def _upload_node(scope: Context, spec: Input) -> dict[str, Any]:
     name = check_file_path("artifact file", spec["name"])
     digest = hex_digest(spec.get("md5") or spec.get("digest") or "")
     stored = scope.blobs.claim(digest)
+    parts = [_read_part(part) for part in spec.get("uploadPartsInput") or []]
     return {
         "id": digest,
         "name": name,
         "storagePath": digest,
         "uploadUrl": None if stored else scope.urls.upload_blob(digest),
         "uploadHeaders": [],
+        "uploadMultipartUrls": _part_urls(scope, digest, parts) if parts and not stored else None,
         "artifact": get_artifact(scope.connection, ids.decode("Artifact", spec["artifactID"])),
     }
 
 
+def _part_urls(scope: Context, digest: str, parts: list[Part]) -> dict[str, Any]:
+    """Say where the parts of a large file go, in their order."""
+    if len(parts) > MAX_PARTS:
+        raise ClientError(f"{len(parts)} parts: send {MAX_PARTS} at most")
+    urls = [
+        {
+            "partNumber": part.number,
+            "uploadUrl": scope.urls.upload_part(digest, part.number, part.digest),
+        }
+        for part in parts
+    ]
+    return {"uploadID": digest, "uploadUrlParts": urls}
+
+
+def _read_part(fields: Input) -> Part:
+    """Read a part as the client names it; it sends back the ETag, which is quoted."""
+    return Part(int(fields["partNumber"]), str(fields["hexMD5"]).strip('"').lower())
+
+
 def _complete_multipart(
     _root: object,
-    _info: GraphQLResolveInfo,
+    info: GraphQLResolveInfo,
     input: Input,  # noqa: A002
 ) -> dict[str, Any]:
-    """Files are taken in one piece, so no client has parts to complete."""
-    raise ClientError(f"no upload in parts has the id {input['uploadID'][:40]!r}")
+    scope = context(info)
+    get_artifact(scope.connection, ids.decode("Artifact", input["artifactID"]))
+    if input["uploadID"] != input["storagePath"]:
+        raise ClientError(f"no upload in parts has the id {input['uploadID'][:40]!r}")
+    parts = [_read_part(part) for part in input["completedParts"]]
+    join_parts(scope.blobs, input["uploadID"], parts)
+    return {"digest": base64_digest(input["uploadID"])}
 
 
 def _commit(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002

@@ -6,6 +6,7 @@ a file its name. A file that a client was just told not to upload counts as new 
 `BlobStore.claim`; new files stay, since the client will refer to them only later.
 """
 
+import shutil
 import time
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from wandb_server.artifact.lookups import get_artifact
 from wandb_server.blobs import LOCK
 from wandb_server.runs import delete_run
 from wandb_server.server_error import ServerError
-from wandb_server.upkeep.files import StoredFile, stored_files
+from wandb_server.upkeep.files import StoredFile, stored_files, unfinished_uploads
 from wandb_server.upkeep.old_runs import OldRun, old_runs
 from wandb_server.upkeep.references import BASES, digests_in_use
 from wandb_server.upkeep.retention import (
@@ -76,6 +77,14 @@ def collect(store: Store, rules: Rules, grace: float, *, delete: bool) -> Collec
     old = [file for file in unused if file.stored_at < oldest]
     removed = remove_unused(store, old, grace) if delete else old
     young = [file for file in unused if file.stored_at >= oldest]
+    for folder, parts in unfinished_uploads(store.blobs_folder).items():
+        if any(part.stored_at >= oldest for part in parts):
+            young += parts
+            continue
+        removed += parts
+        if delete:
+            # A part that comes now finds no folder: the SDK sends it again.
+            shutil.rmtree(folder)
     return Collection(versions, len(removed), _sum(removed), len(young), _sum(young), runs)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from wandb_server.blobs import INCOMING, LOCK, BlobStore, DigestMismatchError
+from wandb_server.parts import FOLDER as PARTS
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -37,8 +38,22 @@ def stored_files(folder: Path) -> Iterator[StoredFile]:
         OSError: A folder can't be read.
     """
     for entry in _entries(folder):
-        if entry.name not in {INCOMING, LOCK}:
+        if entry.name not in {INCOMING, LOCK, PARTS}:
             yield from _walk(entry, "")
+
+
+def unfinished_uploads(folder: Path) -> dict[Path, list[StoredFile]]:
+    """List the parts of large files that aren't complete, by their folder; no `digest`.
+
+    Args:
+        folder: The folder of stored files.
+
+    Raises:
+        OSError: A folder can't be read.
+    """
+    if not (folder / PARTS).exists():
+        return {}
+    return {Path(upload.path): list(_walk(upload, None)) for upload in _entries(folder / PARTS)}
 
 
 def sizes_by_digest(folder: Path) -> dict[str, int]:
