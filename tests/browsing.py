@@ -40,7 +40,8 @@ def visit(browser: Browser, url: str) -> Iterator[Page]:
 
     def listen(message: ConsoleMessage) -> None:
         # Chromium says of each sandboxed frame what was held back there, as it should be.
-        is_of_a_file = "sandboxed" in message.text or "/download/" in message.location["url"]
+        is_of_a_file = any(part in message.location["url"] for part in ("/download/", "/frames/"))
+        is_of_a_file |= "sandboxed" in message.text
         if message.type in {"error", "warning"} and not is_of_a_file:
             complaints.append(message.text)
 

@@ -164,7 +164,8 @@ def pages(site: Server, browser: requests.Session) -> dict[str, Page]:
             continue
         reply = browser.get(site.base_url + path, timeout=10)
         assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text[:200]}"
-        is_page = reply.headers["Content-Type"].startswith("text/html") and "token=" not in path
+        is_logged = "token=" in path or "/frames/" in path
+        is_page = reply.headers["Content-Type"].startswith("text/html") and not is_logged
         found[path] = read(reply) if is_page else Page(path, dict(reply.headers))
         waiting += [
             link.partition("?")[0] if link.startswith("/local/songs?") else link
@@ -216,7 +217,9 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
                 )
             assert str(attributes.get("action", "/")).startswith("/"), page.path
             if tag == "iframe":
-                assert attributes["sandbox"] is None, page.path  # nothing is allowed
+                # Nothing is allowed, unless somebody asked to run the scripts of just this file.
+                is_asked = "?scripts=" in page.path and "/frames/" in str(attributes["src"])
+                assert attributes["sandbox"] == ("allow-scripts" if is_asked else None), page.path
             assert "style" not in attributes, page.path  # the policy would refuse it
 
 
@@ -234,7 +237,8 @@ def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> N
 
 
 def test_pages_forbid_inline_scripts_and_foreign_content(pages: dict[str, Page]) -> None:
-    shown = [page for path, page in pages.items() if not path.startswith(("/static", "/download"))]
+    others = re.compile("/static/|/download/|.*/frames/")
+    shown = [page for path, page in pages.items() if not others.match(path)]
     assert len(shown) > 20
     for page in shown:
         if page.headers["content-type"].startswith("text/csv"):
@@ -244,6 +248,21 @@ def test_pages_forbid_inline_scripts_and_foreign_content(pages: dict[str, Page])
         assert all(rule.endswith((" 'self'", " 'none'")) for rule in policy), policy
         assert page.headers["x-content-type-options"] == "nosniff"
         assert all(link.startswith(("/", "#")) for link in page.links), page.links
+
+
+def test_a_page_that_may_run_scripts_has_an_origin_of_its_own_and_no_network(
+    pages: dict[str, Page],
+) -> None:
+    frames = [page for path, page in pages.items() if "/frames/" in path]
+    assert frames
+    for page in frames:
+        rules = page.headers["content-security-policy"].split("; ")
+        assert {"sandbox allow-scripts", "default-src 'none'"} <= set(rules)
+        sources = {source for rule in rules[1:] for source in rule.split()[1:]}
+        assert sources - {"'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:"} == {
+            "'self'"
+        }
+        assert "frame-ancestors 'self'" in rules
 
 
 def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:
@@ -271,7 +290,7 @@ def test_files_in_the_cells_of_a_table_are_shown_by_the_run_and_by_the_artifact(
         assert thumb["alt"] == f"shot {HOSTILE}"
         assert pages[str(thumb["src"])].headers["content-type"] == "image/png"
         reports = [link for link in page.links if "/artifacts/" in link and "/html/" in link]
-        assert "A web page, shown where it can run nothing" in pages[reports[0]].text
+        assert "It has scripts of its own, which are held back" in pages[reports[0]].text
 
 
 @pytest.mark.parametrize("step", ["x", "-1", "1.5", "9" * 40])

@@ -25,7 +25,11 @@ card = ("<style>h1 { color: rgb(1, 2, 3) }</style><h1>Model card</h1>"
 with wandb.init(project="songs", job_type="train", name="trial " + hostile) as run:
     for step in range(20):
         run.log({"loss": 1 / (step + 1), "weights": wandb.Histogram([step, step, step + 1])})
-    run.log({"card": wandb.Html(card)})
+    run.log({"card": wandb.Html(card), "own figure": wandb.Html(
+        "<p id=said>held</p><script>said.textContent = 'runs';"
+        "try { said.textContent += ' as ' + top.document.title }"
+        "catch { said.textContent += ' alone' }"
+        "fetch('/static/icon.svg').catch(() => said.textContent += ', offline')</script>")})
     model = wandb.Artifact("model_export", "model")
     with model.new_file("card.html") as file:
         file.write(card)
@@ -86,8 +90,20 @@ def test_a_web_page_among_the_files_has_its_own_looks_and_can_do_nothing(
 def test_a_logged_page_is_shown_on_the_run_s_page(page: Page) -> None:
     page.get_by_role("link", name=re.compile("^trial")).click()
     expect(page.get_by_role("link", name="card", exact=True)).to_be_visible()
-    frame = page.frame_locator("iframe")
+    frame = page.frame_locator("iframe[title='card']")
     expect(frame.get_by_role("heading", name="Model card")).to_be_visible()
+
+
+def test_a_logged_page_runs_its_scripts_only_when_asked_and_then_reaches_nothing(
+    page: Page,
+) -> None:
+    page.get_by_role("link", name=re.compile("^trial")).click()
+    said = page.frame_locator("iframe[title='own figure']").locator("#said")
+    expect(said).to_have_text("held")
+    expect(page.get_by_text("It has scripts of its own, which are held back.")).to_have_count(2)
+    page.get_by_role("link", name="Run them").last.click()
+    expect(said).to_have_text("runs alone, offline")
+    expect(page.get_by_text("It has scripts of its own, which are held back.")).to_have_count(1)
 
 
 def test_an_image_that_holds_a_script_is_shown_without_it(page: Page, site: Server) -> None:

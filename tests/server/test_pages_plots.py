@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from wandb_server.pages.custom_charts import Matrix, Preset, draw_preset, read_presets
+from wandb_server.pages.custom_charts import (
+    Matrix,
+    Preset,
+    draw_mapped,
+    draw_preset,
+    read_presets,
+)
 from wandb_server.pages.histograms import Histogram, count_values, quantile, read_histogram
 from wandb_server.pages.logged import paths_of
 from wandb_server.pages.plots import Plot, draw_bands, draw_columns
@@ -62,6 +68,26 @@ def test_each_preset_is_drawn_of_its_columns(told: Preset, kind: str, text: str)
     plot = drawn(told, ["x", "y", "name"], [[0, 1, "a"], [1, 2, "b"], [2, 4, "b"]])
     assert (plot.kind, plot.text) == (kind, text)
     assert all(mark.url is None for mark in plot.marks)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([[0, 1, "a"], [1, 2, "a"], [0, 5, "b"], [1, 6, "b"]], "y: a from 1 to 2"),
+        ([[1, 1, "a"], [0, 2, "a"], [0, 5, "b"]], "y: a from 1 to 2"),
+    ],
+)
+def test_columns_that_a_preset_of_one_s_own_maps_are_drawn(
+    rows: list[list[Any]], text: str
+) -> None:
+    told = Preset("title", "me/own/v0", {"x": "x", "y": "y", "color": "name"}, {})
+    plot = draw_mapped(told, ["x", "y", "name"], rows)
+    assert plot is not None
+    assert plot.text.startswith(text)
+    are_lines = ["points" in mark.shape for mark in plot.marks]
+    assert are_lines == ([True, True] if len(rows) == 4 else [False] * 3)
+    assert plot.legend == [(0, "a"), (1, "b")]
+    assert draw_mapped(Preset("title", "me/own/v0", {"x": "x"}, {}), ["x", "y"], rows) is None
 
 
 def test_a_confusion_matrix_is_shaded_by_the_share_of_its_row() -> None:

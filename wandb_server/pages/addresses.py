@@ -33,6 +33,11 @@ def file(page: str, name: str) -> str:
     return f"{page}/files/{quote(name)}"
 
 
+def frame(page: str, name: str) -> str:
+    """Path of a web page of the run or version that `page` shows, as it may run its scripts."""
+    return f"{page}/frames/{quote(name)}"
+
+
 def with_query(path: str, pairs: list[tuple[str, str]]) -> str:
     """Add what stands behind the question mark; without pairs, nothing."""
     return f"{path}?{urlencode(pairs, errors='replace')}" if pairs else path

@@ -2,13 +2,24 @@
 
 from typing import Any
 
+from starlette.responses import Response
+
 from wandb_server import queries
-from wandb_server.artifact.lookups import find_member, get_artifact, get_type, list_artifact_files
-from wandb_server.artifact.records import LOGGED_TABLE, Artifact, Collection, Membership
+from wandb_server.artifact.lookups import find_member, get_artifact, get_type
+from wandb_server.artifact.records import (
+    LOGGED_TABLE,
+    Artifact,
+    ArtifactFile,
+    Collection,
+    Membership,
+)
+from wandb_server.artifact.references import find_file
 from wandb_server.errors import NotFoundError
 from wandb_server.pages import addresses
 from wandb_server.pages.cells import linked_file, preview_stored
+from wandb_server.pages.frames import Frame, give_frame, make_frame
 from wandb_server.pages.visits import (
+    FileLink,
     Visit,
     file_link,
     find_home,
@@ -21,6 +32,7 @@ from wandb_server.queries import CollectionRow
 from wandb_server.runs import get_run
 
 _VERSIONS_SHOWN = 200
+_FRAMES_SHOWN = 2
 
 
 def artifacts(visit: Visit) -> dict[str, Any]:
@@ -111,11 +123,18 @@ def version(visit: Visit) -> dict[str, Any]:
     page = queries.version_page(visit.connection, artifact, row)
     others = queries.version_numbers(visit.connection, place.id)
     older = [number for number in others if number < member.version_index]
+    links = [linked_file(visit, shown["own_url"], file) for file in page.files]
+    both = zip(page.files, links, strict=True)
+    pages = [(file, link) for file, link in both if link.is_page and link.url]
     return shown | {
         "page": page,
         "others": [f"v{number}" for number in others if number != member.version_index],
         "older": f"v{older[0]}" if older else None,
-        "files": [linked_file(visit, shown["own_url"], file) for file in page.files],
+        "files": links,
+        "frames": [
+            (link, _frame(visit, shown["own_url"], shown["own_url"], file, link))
+            for file, link in pages[:_FRAMES_SHOWN]
+        ],
         "made_by": page.logged_by and linked_run(visit.connection, page.logged_by),
         "used_by": [linked_run(visit.connection, user) for user in page.used_by],
     }
@@ -124,14 +143,37 @@ def version(visit: Visit) -> dict[str, Any]:
 def version_file(visit: Visit) -> dict[str, Any]:
     """Show a file of a version."""
     shown = base(visit)
-    name = visit.names["file"]
-    for file in list_artifact_files(visit.connection, shown["member"].artifact_id):
-        if file.name == name and file.digest:
-            return {
-                "project": shown["project"],
-                "owner_url": shown["own_url"],
-                "owner": f"{shown['collection'].name}:{shown['number']}",
-                "file": file_link(visit.urls, shown["own_url"], name, file.size, file.digest, None),
-                "preview": preview_stored(visit, file),
-            }
-    raise NotFoundError(f"{shown['collection'].name}:{shown['number']} has no file {name} here.")
+    file = _find_stored(visit, shown["member"])
+    url = shown["own_url"]
+    link = file_link(visit.urls, url, visit.names["file"], file.size, file.digest, None)
+    return {
+        "project": shown["project"],
+        "owner_url": url,
+        "owner": f"{shown['collection'].name}:{shown['number']}",
+        "file": link,
+        "preview": preview_stored(visit, file),
+        "frame": _frame(visit, link.preview or "", url, file, link) if link.is_page else None,
+    }
+
+
+def version_frame(visit: Visit) -> Response:
+    """Give a web page among the files of a version, as it may run its scripts.
+
+    Raises:
+        NotFoundError: There is none of this name here, or its content is gone.
+    """
+    file = _find_stored(visit, base(visit)["member"])
+    return give_frame(visit.blobs.path(file.digest or ""))
+
+
+def _find_stored(visit: Visit, member: Membership) -> ArtifactFile:
+    file = find_file(visit.connection, member.artifact_id, visit.names["file"])
+    if file is None:
+        raise NotFoundError(f"This version has no file {visit.names['file']} here.")
+    return file
+
+
+def _frame(visit: Visit, here: str, owner: str, file: ArtifactFile, link: FileLink) -> Frame:
+    stored = find_file(visit.connection, file.artifact_id, file.name)
+    digest = stored.digest if stored else None
+    return make_frame(visit, here, owner, link, visit.blobs.path(digest or ""))

@@ -4,6 +4,7 @@ The SDK logs a table, and into the run's config which of W&B's presets shows it.
 them from Vega specifications that it keeps; what the presets mean is written here anew.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,12 @@ from wandb_server.pages.plots import (
     draw_columns,
     draw_dots,
     draw_lines,
+    draw_mixed,
 )
 from wandb_server.pages.series import thin_extremes
 
 _MOST_LINES, _MOST_BARS, _MOST_CLASSES, _MOST_DOTS = 20, 60, 40, 2_000
+_COLOURED = ("color", "colour", "stroke", "series", "group", "class")  # fields that name colours
 _SHADES = 9  # of the style sheet: cell-0 for nothing to cell-8 for all of a row
 Rows = Sequence[Mapping[str, Any]]
 
@@ -40,20 +43,21 @@ class Preset:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of a matrix, and how strongly it is shaded: from 0 to 8."""
+    """A number of a matrix or None, and how strongly it is shaded: from 0 to 8."""
 
-    value: float
+    value: float | None
     shade: int
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix: a row of counts for each actual class, by predicted class."""
+    """Numbers in rows and columns; `said` is what its rows, columns and shades mean."""
 
     kind: ClassVar[str] = "matrix"
     title: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell]]]
+    said: str
 
 
 def read_presets(config: str) -> dict[str, Preset]:
@@ -107,6 +111,44 @@ def draw_preset(
         return None
     whole = [dict(zip(columns, row, strict=False)) for row in rows]
     return draw(preset, whole)
+
+
+def draw_mapped(
+    preset: Preset, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> Plot | None:
+    """Draw the columns that a preset of one's own maps to x and y, and to color if it does.
+
+    How W&B draws them stands in a specification that only its cloud keeps. Lines, where each
+    has its points in ascending order of x; else dots.
+
+    Args:
+        preset: From `read_presets`.
+        columns: Headings of the logged table.
+        rows: Its rows.
+
+    Returns:
+        The chart; None where the preset maps no two columns of numbers.
+    """
+    x, y = preset.fields.get("x", ""), preset.fields.get("y", "")
+    if x not in columns or y not in columns:
+        return None
+    by = next((preset.fields[name] for name in _COLOURED if name in preset.fields), None)
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in (dict(zip(columns, row, strict=False)) for row in rows):
+        if (a := as_number(row.get(x))) is not None and (b := as_number(row.get(y))) is not None:
+            lines.setdefault(short_number(row.get(by)) if by else y, []).append((a, b))
+    if not lines or len(lines) > _MOST_LINES:
+        return None
+    ascending = all(
+        a[0] < b[0] for points in lines.values() for a, b in itertools.pairwise(points)
+    ) and all(len(points) > 1 for points in lines.values())
+    stride = 1 if ascending else math.ceil(sum(map(len, lines.values())) / _MOST_DOTS)
+    series = [
+        Series(name, thin_extremes(points) if ascending else points[::stride], index % COLOURS)
+        for index, (name, points) in enumerate(lines.items())
+    ]
+    both = (series, []) if ascending else ([], series)
+    return draw_mixed(y, x, *both, is_time=False)
 
 
 def _lines(preset: Preset, rows: Rows) -> Plot | None:
@@ -182,7 +224,8 @@ def _matrix(preset: Preset, rows: Rows) -> Matrix | None:
     rows_shown = [
         (name, _cells([counts.get((name, other), 0.0) for other in names])) for name in names
     ]
-    return Matrix("Actual by predicted class", list(names), rows_shown)
+    said = "Rows: the actual class. Columns: the predicted one. The shade is the share of the row."
+    return Matrix("Actual by predicted class", list(names), rows_shown, said)
 
 
 def _cells(counts: Sequence[float]) -> list[Cell]:

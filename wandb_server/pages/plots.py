@@ -6,7 +6,7 @@ seen, and every mark can be a link.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +57,8 @@ class Plot:
     y_ticks: list[Tick]
     marks: list[Mark]
     kind: str = "lines"
+    # Names by colour, where marks of several colours stand for something.
+    legend: Sequence[tuple[int, str]] = ()
 
 
 def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
@@ -68,16 +70,36 @@ def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
         series: At least one point among them.
     """
     x, y = _axes([point for line in series for point in line.points], x_label == "_timestamp")
-    marks = [
+    return _plot(title, _say(title, series), x_label, x, y, _line_marks(x, y, series))
+
+
+def draw_mixed(
+    title: str, x_label: str, lines: Sequence[Series], dots: Sequence[Series], *, is_time: bool
+) -> Plot:
+    """Draw lines and dots on common axes, with a legend if they are of several names.
+
+    Args:
+        title: What the y axis shows.
+        x_label: What the x axis shows.
+        lines: The lines.
+        dots: Points that are marked; at least one point among them and those of the lines.
+        is_time: The x of the points are seconds since 1970.
+    """
+    x, y = _axes([point for line in (*lines, *dots) for point in line.points], is_time)
+    marks = _line_marks(x, y, lines)
+    marks += [
         Mark(
-            {"points": " ".join(f"{x.place(a)},{y.place(b)}" for a, b in line.points)},
-            line.colour,
-            line.label,
-            line.url,
+            {"x": x.place(a), "y": y.place(b)},
+            series.colour,
+            f"{series.label}: {short_number(a)}, {short_number(b)}",
+            None,
         )
-        for line in series
+        for series in dots
+        for a, b in series.points
     ]
-    return _plot(title, _say(title, series), x_label, x, y, marks)
+    names = {series.colour: series.label for series in (*lines, *dots)}
+    plot = _plot(title, _say(title, lines or dots), x_label, x, y, marks, "mixed")
+    return replace(plot, legend=sorted(names.items()) if len(names) > 1 else ())
 
 
 def draw_dots(title: str, x_label: str, series: Sequence[Series]) -> Plot:
@@ -172,6 +194,17 @@ def _axes(points: Sequence[Point], is_time: bool) -> tuple[Scale, Scale]:
     x = fit((a for a, _ in points), _LEFT, WIDTH - _RIGHT, is_time=is_time)
     y = fit((b for _, b in points), HEIGHT - _BOTTOM, _TOP)
     return x, y
+
+
+def _line_marks(x: Scale, y: Scale, series: Sequence[Series]) -> list[Mark]:
+    marks = []
+    for line in series:
+        places = [(x.place(a), y.place(b)) for a, b in line.points]
+        shape: dict[str, Any] = {"points": " ".join(f"{a},{b}" for a, b in places)}
+        if len(places) == 1:
+            shape |= {"x": places[0][0], "y": places[0][1]}  # a line of one point isn't seen
+        marks.append(Mark(shape, line.colour, line.label, line.url))
+    return marks
 
 
 def _plot(

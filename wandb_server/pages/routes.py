@@ -71,6 +71,14 @@ def add_pages(app: Starlette) -> ASGIApp:
             Route(PATH, lambda request: sign_in(request, signer, renderer)),
             Route(changing.ALIAS, changing.alias_endpoint(app.state, renderer), methods=["POST"]),
             Route(project + "/runs.csv", _csv_endpoint(app, renderer)),
+            Route(
+                project + "/runs/{run}/frames/{file:path}",
+                _answer(app, renderer, run_page.run_frame),
+            ),
+            Route(
+                version + "/frames/{file:path}",
+                _answer(app, renderer, artifact_pages.version_frame),
+            ),
             *(Route(path, _endpoint(app, renderer, name, view)) for path, name, view in pages),
         ]
     )

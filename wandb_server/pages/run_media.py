@@ -7,9 +7,17 @@ from typing import Any, NamedTuple
 from wandb_server.errors import ClientError
 from wandb_server.pages import addresses
 from wandb_server.pages.cells import preview_logged
-from wandb_server.pages.custom_charts import Matrix, Preset, draw_preset, read_presets
+from wandb_server.pages.custom_charts import (
+    Matrix,
+    Preset,
+    draw_mapped,
+    draw_preset,
+    read_presets,
+)
+from wandb_server.pages.frames import Frame, make_frame
 from wandb_server.pages.histograms import Histogram, read_histogram
 from wandb_server.pages.logged import Logged, Value, paths_of, read_logged
+from wandb_server.pages.plotly_figures import draw_figure
 from wandb_server.pages.plots import Plot, draw_bands, draw_columns
 from wandb_server.pages.previews import Preview, preview, read_table
 from wandb_server.pages.visits import FileLink, Visit
@@ -17,16 +25,30 @@ from wandb_server.run_files import RunFile
 from wandb_server.runs import Run
 
 # Kinds of what is shown, and how many of each.
-_MOST = {"figures": 24, "images": 60, "html": 4, "audio": 20, "video": 20, "tables": 8}
+_MOST = {
+    "figures": 24,
+    "images": 60,
+    "html": 4,
+    "audio": 20,
+    "video": 20,
+    "tables": 8,
+    "others": 20,
+}
+_NOT_DRAWN = (
+    "A plotly figure of a kind that isn't drawn here. Plotly's own script shows it, if it is "
+    "logged as wandb.Html(figure.to_html(include_plotlyjs=True))."
+)
 _LOGGED = "media/"  # where the SDK puts the files of logged values
 
 
 class Figure(NamedTuple):
-    """A drawn value; `table` leads to the numbers behind it, None where there is no such file."""
+    """A drawn value; `table` leads to what is behind it, which `word` names, or is None."""
 
     key: str
     drawn: Plot | Matrix
     table: FileLink | None
+    word: str = "Table"
+    note: str = ""
 
 
 class Shown(NamedTuple):
@@ -34,6 +56,22 @@ class Shown(NamedTuple):
 
     text: str
     file: FileLink
+
+
+class PageShown(NamedTuple):
+    """A web page that is shown in a frame, under its key."""
+
+    text: str
+    file: FileLink
+    frame: Frame
+
+
+class Other(NamedTuple):
+    """A value that isn't shown here, and why; its file is a link away."""
+
+    text: str
+    file: FileLink
+    note: str
 
 
 class TableShown(NamedTuple):
@@ -67,7 +105,7 @@ def show_media(
     """
     step = _read_step(visit.query.get("step", ""))
     logged = read_logged(visit.connection, found, step)
-    media = _sort_out(visit, found, logged, _by_name(files, links))
+    media = _sort_out(visit, found, logged, _by_name(files, links), url)
     return {
         **{kind: items[: _MOST[kind]] for kind, items in media.items()},
         "media_left_out": sum(max(len(items) - _MOST[kind], 0) for kind, items in media.items()),
@@ -81,7 +119,7 @@ def last_media(
 ) -> tuple[list[Figure], list[Shown]]:
     """Give the plots and images that a run logged last; arguments as of `show_media`."""
     logged = read_logged(visit.connection, found, None)
-    media = _sort_out(visit, found, logged, _by_name(files, links))
+    media = _sort_out(visit, found, logged, _by_name(files, links), "")
     return media["figures"], media["images"]
 
 
@@ -91,7 +129,7 @@ def _by_name(files: Sequence[RunFile], links: Sequence[FileLink]) -> dict[str, _
 
 
 def _sort_out(
-    visit: Visit, run: Run, logged: Logged, files: Mapping[str, _File]
+    visit: Visit, run: Run, logged: Logged, files: Mapping[str, _File], url: str
 ) -> dict[str, list[Any]]:
     """Put logged values and other images where the page shows them; files may be missing."""
     presets = read_presets(run.config)
@@ -106,8 +144,16 @@ def _sort_out(
                 drawn = _draw(visit, presets.get(key), file)
                 table = None if drawn else _table(visit, key, presets.get(key), value, file)
                 media["figures" if drawn else "tables"].append(drawn or table)
+            elif path.endswith(".plotly.json"):
+                shown = _figure(visit, key, file)
+                media["figures" if isinstance(shown, Figure) else "others"].append(shown)
+            elif kind == "html":
+                media[kind].append(_page(visit, url, key, file))
             elif kind:
                 media[kind].append(Shown(": ".join(filter(None, [key, caption])), file.link))
+            else:
+                note = f"{value['_type']}: it isn't drawn here."
+                media["others"].append(Other(key, file.link, note))
     media["figures"] += _histograms(logged)
     media["images"] += [
         Shown(name, file.link)
@@ -170,8 +216,11 @@ def _draw(visit: Visit, preset: Preset | None, file: _File) -> Figure | None:
     content = read_table(visit.blobs.path(file.stored.digest))
     if content is None:
         return None
-    drawn = draw_preset(preset, *content)
-    return Figure(preset.title, drawn, file.link) if drawn else None
+    if drawn := draw_preset(preset, *content):
+        return Figure(preset.title, drawn, file.link)
+    drawn = draw_mapped(preset, *content)
+    note = f"The columns that {preset.name} is given; that preset itself is only in W&B's cloud."
+    return Figure(preset.title, drawn, file.link, note=note) if drawn else None
 
 
 def _table(visit: Visit, key: str, preset: Preset | None, value: Value, file: _File) -> TableShown:
@@ -180,6 +229,18 @@ def _table(visit: Visit, key: str, preset: Preset | None, value: Value, file: _F
     if stored is None:
         stored = file.link, preview(visit.blobs.path(file.stored.digest), file.stored.name)
     return TableShown(key, *stored, note)
+
+
+def _figure(visit: Visit, key: str, file: _File) -> Figure | Other:
+    drawn = draw_figure(visit.blobs.path(file.stored.digest))
+    if drawn is None:
+        return Other(key, file.link, _NOT_DRAWN)
+    return Figure(key, drawn, file.link, "Figure")
+
+
+def _page(visit: Visit, url: str, key: str, file: _File) -> PageShown:
+    path = visit.blobs.path(file.stored.digest)
+    return PageShown(key, file.link, make_frame(visit, url, url, file.link, path))
 
 
 def _kind(link: FileLink) -> str | None:

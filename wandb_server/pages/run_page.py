@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from starlette.responses import Response
+
 from wandb_server import queries
 from wandb_server.artifact.records import LOGGED_TABLE
 from wandb_server.blobs import BlobStore
@@ -10,6 +12,7 @@ from wandb_server.console import parse_line
 from wandb_server.errors import NotFoundError
 from wandb_server.lines import EVENTS, HISTORY, OUTPUT, count_lines, parse_object, read_last_lines
 from wandb_server.pages import addresses, formats
+from wandb_server.pages.frames import give_frame, make_frame
 from wandb_server.pages.plots import Plot, Series, draw_lines
 from wandb_server.pages.previews import preview
 from wandb_server.pages.run_media import show_media
@@ -87,18 +90,35 @@ def run_file(visit: Visit) -> dict[str, Any]:
     """Show a file of a run."""
     home = find_home(visit)
     found = find_named_run(visit, home, visit.names["run"])
-    name = visit.names["file"]
+    file = _find_file(visit, found)
     url = addresses.run(home.entity, home.name, found.name)
+    link = file_link(visit.urls, url, file.name, file.size, file.digest, None)
+    path = visit.blobs.path(file.digest)
+    return {
+        "project": home,
+        "owner_url": url,
+        "owner": found.display_name or found.name,
+        "file": link,
+        "preview": preview(path, file.name),
+        "frame": make_frame(visit, link.preview or "", url, link, path) if link.is_page else None,
+    }
+
+
+def run_frame(visit: Visit) -> Response:
+    """Give a web page among the files of a run, as it may run its scripts.
+
+    Raises:
+        NotFoundError: There is none of this name, or its content is gone.
+    """
+    found = find_named_run(visit, find_home(visit), visit.names["run"])
+    return give_frame(visit.blobs.path(_find_file(visit, found).digest))
+
+
+def _find_file(visit: Visit, found: Run) -> RunFile:
     for file in list_files(visit.connection, found.id):
-        if file.name == name:
-            return {
-                "project": home,
-                "owner_url": url,
-                "owner": found.display_name or found.name,
-                "file": file_link(visit.urls, url, name, file.size, file.digest, None),
-                "preview": preview(visit.blobs.path(file.digest), name),
-            }
-    raise NotFoundError(f"The run {found.name} has no file {name}.")
+        if file.name == visit.names["file"]:
+            return file
+    raise NotFoundError(f"The run {found.name} has no file {visit.names['file']}.")
 
 
 def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, str]:

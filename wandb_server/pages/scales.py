@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from wandb_server.pages.formats import short_number
 
 _DAY = 86_400
+_YEAR = 365 * _DAY
 _LOG_FROM = 100.0  # the greatest value by the least one
 _LEAST_SPAN = 1e-290  # below it, numbers lose their digits
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200)
@@ -62,6 +63,7 @@ class Scale:
         moment = datetime.fromtimestamp(value, UTC).astimezone()
         span = self.high - self.low
         form = "%H:%M:%S" if span < 600 else "%H:%M" if span < _DAY else "%m-%d %H:%M"
+        form = "%Y-%m-%d" if span > _YEAR else form
         return moment.strftime(form)
 
 
