@@ -73,7 +73,12 @@ def versions(api: wandb.Api) -> dict[str, list[str]]:
 
 
 def run(script: str, folder: Path, variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    probe = subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, text=True, check=False)
+    probe = subprocess.run(
+        ["bash", "-c", shlex.join([*OWN_MOUNTS, "true"])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if probe.returncode:
         pytest.skip(f"mounts can't be made here: {probe.stderr}")
     return subprocess.run(

@@ -1,0 +1,168 @@
+"""Sweeps: by Hydra's trials, by a search, by an agent of W&B."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import wandb
+
+from tests.end_to_end.commands import main, open_store, run
+from wandb_server import Server
+
+DEPTH = "random_forest_pipeline.random_forest.max_depth"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent of W&B that ran one trial of sweep.yaml, as it ships.
+
+    Attributes:
+        path: Of the sweep.
+        result: The agent's process.
+    """
+
+    path: str
+    result: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="module")
+def agent(clone: Path, server: Server) -> Agent:
+    """Its trial makes the data, from which the other sweeps' trials learn."""
+    variables = server.environment() | {
+        # The agent's command asks for a program named python.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
+    made_sweep = run(["wandb", "sweep", "sweep.yaml"], clone, **variables)
+    path = made_sweep.stderr.rpartition("wandb agent ")[2].split()[0]
+    return Agent(path, run(["wandb", "agent", "--count", "1", path], clone, **variables))
+
+
+def test_an_agent_of_w_and_b_runs_a_trial_of_sweep_yaml(agent: Agent, api: wandb.Api) -> None:
+    assert agent.result.returncode == 0, agent.result.stdout + agent.result.stderr
+    sweep = api.sweep(agent.path)
+    (trial,) = sweep.runs
+    assert (trial.state, trial.job_type, trial.group) == ("finished", "pipeline", "sweep")
+    assert sweep.best_run().id == trial.id
+    (step,) = api.runs("local/songs", {"group": "sweep", "jobType": "train_random_forest"})
+    depth = trial.config["random_forest_pipeline.random_forest.max_depth"]
+    assert step.config["random_forest"]["max_depth"] == depth
+    assert step.summary["val/roc_auc_ovo"] == trial.summary["val/roc_auc_ovo"]
+
+
+@pytest.fixture(scope="module")
+def trials(clone: Path, agent: Agent) -> "subprocess.CompletedProcess[str]":
+    """A sweep of three trials, two at a time, of which the one that is begun first fails."""
+    assert agent.result.returncode == 0
+    return main(
+        clone,
+        "-m",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "main.execute_steps=train_random_forest,evaluate",
+        "main.experiment_name=depths/1",
+        "evaluate.promote=never",
+        "random_forest_pipeline.random_forest.n_estimators=5",
+        f"{DEPTH}=-1,2,3",
+    )
+
+
+@pytest.mark.usefixtures("trials")
+def test_trials_of_a_sweep_each_train_their_own_model_and_the_best_one_alone_is_evaluated(
+    api: wandb.Api,
+) -> None:
+    api.flush()
+    runs = list(api.runs("local/songs", {"group": "depths/1"}))
+    trained = {
+        found.config["random_forest"]["max_depth"]: found
+        for found in runs
+        if found.job_type == "train_random_forest"
+    }
+    scores = {depth: trained[depth].summary["val/roc_auc_ovo"] for depth in (2, 3)}
+    best = trained[max(scores, key=lambda depth: scores[depth])]
+    model = f"model_export:{best.summary['output/model_export']}"
+    (evaluated,) = [found for found in runs if found.job_type == "evaluate"]
+
+    assert {depth: found.state for depth, found in trained.items()} == {
+        -1: "failed",
+        2: "finished",
+        3: "finished",
+    }
+    assert len({trained[depth].summary["output/model_export"] for depth in (2, 3)}) == 2
+    assert evaluated.config["model_artifact"] == model
+    assert evaluated.config["test_artifact"] == "test_data.parquet:v0"
+    tagged = api.artifact("songs/model_export:best-depths%2F1")
+    assert f"model_export:{tagged.version}" == model
+    models = api.artifacts("model", "songs/model_export")
+    assert not any("prod" in found.aliases for found in models)
+    # Two trials at a time share the cores.
+    cores = len(os.sched_getaffinity(0))
+    assert best.config["random_forest"]["n_jobs"] == max(1, cores // 2)
+
+
+def test_a_sweep_tells_of_its_trials_the_best_first_and_why_one_failed(
+    trials: "subprocess.CompletedProcess[str]", api: wandb.Api
+) -> None:
+    assert trials.returncode == 1
+    assert f"Trial 0 failed ({DEPTH}=-1): The step 'train_random_forest' failed" in trials.stdout
+    table = trials.stdout[trials.stdout.index("Sweep depths/1: 3 trials, 1 failed;") :]
+    listed = re.findall(r"^(\d) +(-?\d) +(\S+)( ± 0\.\d+)? .* (\w+)$", table, re.MULTILINE)
+    assert [(row[1], row[4]) for row in listed[2:]] == [("-1", "failed")]
+    assert float(listed[0][2]) > float(listed[1][2])
+    assert all(row[3] for row in listed[:2])
+    assert "Trial 0 failed: train_random_forest: scikit-learn can't fit the model" in table
+    assert "Traceback" not in trials.stderr
+    (told,) = api.runs("local/songs", {"group": "depths/1", "jobType": "sweep"})
+    assert (told.state, told.name, told.summary["best/max_depth"]) == (
+        "finished",
+        "depths/1",
+        int(listed[0][1]),
+    )
+    media = {key: told.summary[key]["_type"] for key in ("trials", "sweep")}
+    assert media == {"trials": "table-file", "sweep": "html-file"}
+    assert told.summary["parallel_coordinates"]["_type"] == "image-file"
+
+
+def test_mlflow_keeps_the_trials_and_the_evaluation_below_one_run(
+    trials: "subprocess.CompletedProcess[str]", clone: Path
+) -> None:
+    assert "depths/1" in trials.stdout
+    client, experiments = open_store(clone)
+    (parent,) = client.search_runs(experiments, "attributes.run_name = 'depths/1 (sweep)'")
+    below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+
+    children = client.search_runs(experiments, below)
+
+    assert sorted(child.info.status for child in children) == ["FAILED"] + ["FINISHED"] * 3
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {"sweep.html"}
+
+
+@pytest.mark.usefixtures("trials")
+def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
+    clone: Path, api: wandb.Api
+) -> None:
+    result = main(
+        clone,
+        "-m",
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.direction=minimize",
+        "main.execute_steps=train_random_forest",
+        "main.experiment_name=search",
+        "random_forest_pipeline.random_forest.n_estimators=5",
+        f"{DEPTH}=2,3",
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Fitting" not in result.stderr + result.stdout
+    assert "the lowest first" in result.stdout
+    found = re.findall(r"^Trial \d: (0\.\d{6})", result.stdout, re.MULTILINE)
+    models = api.artifact("songs/model_export:best-search").metadata
+    assert len(found) == 3
+    assert f"{models['metrics']['val/roc_auc_ovo']:.6f}" == min(found)
+    api.flush()
+    runs = api.runs("local/songs", {"group": "search"})
+    assert {found.job_type for found in runs} == {"sweep"}
