@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 # Bytes that may come before a request's head, a piece of its body or its end is complete.
 MAX_HEAD_BYTES = 64 << 10
 PIECE_BYTES = 1 << 20
-_BUFFERS = 3  # one is being stored, one is full, one is being filled
+_BUFFERS = 2  # one is being stored while the other is filled
 _EXTENSION = "wandb_server.large_body"
 
 
@@ -118,7 +118,7 @@ class LargeBody(asyncio.BufferedProtocol):
 
     def _pause_or_resume(self) -> None:
         """Read on only while there is a buffer that nobody uses any more."""
-        if self._filled < _BUFFERS or self._filled <= self._asked + 1:
+        if self._filled < _BUFFERS or self._filled <= self._asked:
             self._connection.flow.resume_reading()
         else:
             self._connection.flow.pause_reading()

@@ -27,7 +27,7 @@ FOLDER = "parts"
 MAX_PARTS = 10_000
 _LOCK = "joining"
 _LOCK_SECONDS = 20.0  # the SDK asks again after 30
-_PIECE = 4 << 20
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -146,16 +146,18 @@ def _alone(folder: Path) -> Iterator[None]:
 def _join(places: Sequence[Path], file: BinaryIO) -> str:
     """Copy files one after the other, hashing one piece while the next is copied."""
     hasher = hashlib.md5(usedforsecurity=False)
+    buffers = [memoryview(bytearray(_PIECE)) for _ in range(2)]
     with ThreadPoolExecutor(1) as hashing:
         done = hashing.submit(hasher.update, b"")
         size = 0
         for place in places:
-            with place.open("rb") as part:
-                while piece := part.read(_PIECE):
-                    file.write(piece)
-                    write_back(file, size, size + len(piece))
-                    size += len(piece)
+            with place.open("rb", buffering=0) as part:
+                while count := part.readinto(buffers[0]):
+                    file.write(buffers[0][:count])
+                    write_back(file, size, size + count)
+                    size += count
                     done.result()
-                    done = hashing.submit(hasher.update, piece)
+                    done = hashing.submit(hasher.update, buffers[0][:count])
+                    buffers.reverse()
         done.result()
     return hasher.hexdigest()
