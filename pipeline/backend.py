@@ -107,8 +107,8 @@ class StepProcess(SubmittedRun):
         self.exit_code = self._group.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-        self._group.kill()
         self._group.release()
+        self._group.kill()
         self._conclude()
         client = MlflowClient()
         if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):

@@ -120,8 +120,8 @@ class Standby(leash.Group):
     def close(self) -> None:
         """End it."""
         self.jobs.close()
-        if not self._has_begun:
-            self.kill()
+        if not self._has_begun:  # and may be importing
+            super().interrupt()
         super().release()
         self.get_ready()
         self.answers.close()

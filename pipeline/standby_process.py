@@ -13,11 +13,13 @@ import gc
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import IO, Any, NoReturn
@@ -51,6 +53,8 @@ class Waiting:
     modules: Path
     jobs: IO[bytes]
     answers: IO[bytes]
+    temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="standby-")))
+    folders: set[Path] = field(default_factory=set)
     child: int = 0
 
     def take(self) -> dict[str, Any]:
@@ -58,7 +62,7 @@ class Waiting:
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
         code = 0
-        preload(read_names(self.modules))
+        self._preload()
         self.answers.write(b"ready\n")
         for line in self.jobs:
             # Only the thread that forks lives on in a child.
@@ -68,8 +72,8 @@ class Waiting:
             _, status = os.waitpid(self.child, 0)
             self.child, code = 0, os.waitstatus_to_exitcode(status)
             self.answers.write(b"%d\n" % code)
-            preload(read_names(self.modules))
-        return end(code)
+            self._preload()
+        return self._end(code)
 
     def _fork(self) -> bool:
         """Make a child; True in it."""
@@ -85,7 +89,22 @@ class Waiting:
         if self.child:
             os.kill(self.child, number)
         else:
-            end(-number)
+            self._end(-number)
+
+    def _preload(self) -> None:
+        """Import what the program is known to import."""
+        # wandb makes a folder for media when it is imported, and removes it when it ends. So the
+        # end of one child would remove it for the next one, if it weren't made again.
+        tempfile.tempdir = str(self.temporary)
+        preload(read_names(self.modules))
+        tempfile.tempdir = None
+        self.folders |= {folder for folder in self.temporary.rglob("*") if folder.is_dir()}
+        for folder in sorted(self.folders):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _end(self, code: int) -> NoReturn:
+        shutil.rmtree(self.temporary)
+        end(code)
 
 
 def end(code: int) -> NoReturn:

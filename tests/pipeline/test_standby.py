@@ -204,6 +204,20 @@ def test_a_killed_process_takes_its_step_along_and_is_replaced(
     assert work(take(standbys, component)) == 0
 
 
+def test_folders_that_libraries_make_when_they_are_imported_are_there_in_each_turn_and_go(
+    component: Path, standbys: Standbys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    write(component, "import wandb; wandb.Html('<p>Text</p>')")
+    # The first turn imports for itself.
+    assert [work(take(standbys, component)) for _ in range(3)] == [0, 0, 0]
+    assert list((tmp_path / "temporary").iterdir())
+
+    standbys.close()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_of_a_step_that_was_reused_no_process_waits_until_it_has_run(
     component: Path, standbys: Standbys
 ) -> None:
@@ -215,7 +229,7 @@ def test_of_a_step_that_was_reused_no_process_waits_until_it_has_run(
 
     waiting = prepare()["component"].result()
     standbys.note_reused("component")
-    assert waiting.leader.wait(60) == -signal.SIGKILL
+    assert waiting.leader.wait(60) == -signal.SIGINT
     assert not prepare()
 
     assert work(take(standbys, component)) == 0
