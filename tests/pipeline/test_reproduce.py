@@ -8,20 +8,23 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+import wandb
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from pipeline.git import Code, git
-from pipeline.record import MACHINE
+from pipeline.record import MACHINE, keep_record
 from pipeline.registry import FinishedRun
 from pipeline.reproduce.checkout import check_out
 from pipeline.reproduce.command import conclude, format_lines, reproduce
 from pipeline.reproduce.compare import IDENTICAL, Level, Verdict
 from pipeline.reproduce.errors import ReproduceError
-from pipeline.reproduce.history import Project, Record, StepRun
+from pipeline.reproduce.history import History, Project, Record, StepRun
 from pipeline.reproduce.inputs import find_source
 from pipeline.reproduce.replay import split
 from pipeline.reproduce.scene import Line
+from pipeline.root import ROOT
+from pipeline.schema import Config
 from pipeline.wandb_target import WandbTarget
 from wandb_server import ensure_running
 
@@ -233,7 +236,49 @@ def test_a_version_that_was_deleted_is_told() -> None:
     project = Project(target, "none")
 
     with pytest.raises(ReproduceError, match=r"train_data:v3 of local/none was deleted"):
-        project.find_maker("train_data:v3")
+        next(project.find_makers("train_data:v3"))
+
+
+def test_equal_content_leads_to_the_steps_of_its_own_pipeline_and_never_to_another_store(
+    store: str, config: Config, tmp_path: Path
+) -> None:
+    client, server = MlflowClient(store), ensure_running()
+    target = WandbTarget(server.base_url, "test", server.environment(), is_local=True)
+    settings = wandb.Settings(
+        base_url=server.base_url, api_key=server.api_key, entity="local", silent=True, console="off"
+    )
+
+    def make(name: str, parent: str | None = None, **parameters: str) -> str:
+        tags = {MLFLOW_RUN_NAME: name} | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {})
+        run_id = str(client.create_run("0", tags=tags).info.run_id)
+        for key, value in parameters.items():
+            client.log_param(run_id, key, value)
+        if not parent:
+            keep_record(run_id, config, "local", ROOT, None)
+        client.set_terminated(run_id)
+        return run_id
+
+    pipeline, other = make("pipeline"), make("other")
+    raw = make("download", pipeline, output_artifact="raw_data.parquet")
+    clean = make("preprocess", pipeline, input_artifact="raw_data.parquet:v0")
+    newest = make("download", other, output_artifact="raw_data.parquet")
+    for run_id in ("elsewhere", raw, newest):
+        with wandb.init(
+            project="twice", id=run_id, job_type="download", settings=settings, dir=tmp_path
+        ) as run:
+            artifact = wandb.Artifact("raw_data.parquet", type="raw_data")
+            with artifact.new_file("raw_data.parquet") as file:
+                file.write("equal")
+            run.summary["output/raw_data.parquet"] = run.log_artifact(artifact).wait().version
+    with wandb.init(project="twice", id=clean, settings=settings, dir=tmp_path):
+        pass
+
+    def find(wanted: str) -> list[str]:
+        history = History(client, Project(target, "twice"))
+        return [step.run_id for step in history.find(wanted)]
+
+    assert find("raw_data.parquet:v0") == [newest]
+    assert find(clean) == [raw, clean]
 
 
 def test_a_source_whose_digest_isn_t_recorded_isn_t_taken(tmp_path: Path) -> None:
