@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browsing import open_browser, visit
 from wandb_server import Server
 
-# A run that logs one of each kind, and two versions of a model.
+# A run that logs one of each kind and a model, and a sweep.
 LOG = r"""
 import json, wandb
 hostile = "<img src=x onerror=document.title='owned'>"
@@ -37,9 +37,14 @@ with wandb.init(project="songs", job_type="train", name="trial " + hostile) as r
         file.write("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>"
                    f"<script>{own}</script><rect width='9'/></svg>")
     run.log_artifact(model, aliases=["prod"]).wait()
-for depth in range(3):
-    with wandb.init(project="trials", name=f"depth {depth}", config={"depth": depth}) as run:
-        run.summary["score"] = depth / 2
+from wandb.agents import pyagent
+pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.05
+def trial():
+    with wandb.init() as run:
+        run.summary["score"] = run.config["depth"] / 2
+grid = {"method": "grid", "name": "depths", "metric": {"name": "score", "goal": "maximize"},
+        "parameters": {"depth": {"values": [0, 1, 2]}}}
+wandb.agent(wandb.sweep(grid, project="trials"), trial, project="trials")
 """
 
 
@@ -129,7 +134,9 @@ def test_histograms_are_shown_step_by_step(page: Page) -> None:
 def test_a_range_on_an_axis_chooses_runs_by_pointer_and_by_keyboard(
     page: Page, site: Server
 ) -> None:
-    page.goto(f"{site.base_url}/local/trials/compare")
+    page.goto(f"{site.base_url}/local/trials/sweeps")
+    page.get_by_role("link", name="depths").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sweep depths finished")
     chosen = page.locator("#ranges output")
     expect(chosen).to_have_text("3 of 3 runs")
     chart = page.locator("svg.parallel")

@@ -7,9 +7,8 @@ from wandb_server.filters import Document
 from wandb_server.lines import HISTORY
 from wandb_server.pages import addresses
 from wandb_server.pages.compare_media import put_side_by_side
-from wandb_server.pages.formats import as_number
 from wandb_server.pages.importance import Influence, rank_influences
-from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel
+from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel, plain
 from wandb_server.pages.plots import (
     COLOURS,
     Plot,
@@ -126,10 +125,10 @@ def _numeric(runs: Sequence[Document]) -> list[str]:
 def _first_score(runs: Sequence[Document], metrics: Sequence[str]) -> str | None:
     """Choose the metric to look at first: one that differs, is no count, and is everywhere."""
 
-    def rank(key: str) -> tuple[bool, bool, int]:
+    def rank(key: str) -> tuple[bool, bool, int, int]:
         numbers = numbers_of(runs, key)
         is_count = all(number.is_integer() for number in numbers)
-        return len(set(numbers)) < 2, is_count, -len(numbers)
+        return len(set(numbers)) < 2, is_count, -len(numbers), key.count("/")
 
     return min(metrics, key=rank, default=None)
 
@@ -191,7 +190,7 @@ def _parallel(
         RunValues(
             _name(run),
             addresses.run(home.entity, home.name, run["name"]),
-            [*(_word(read_cell(run, key)) for key in keys[:-1]), read_number(run, metric)],
+            [*(plain(read_cell(run, key)) for key in keys[:-1]), read_number(run, metric)],
         )
         for run in runs
     ]
@@ -199,16 +198,11 @@ def _parallel(
     return chart if len(chart.lines) > 1 else None
 
 
-def _word(value: Any) -> Any:
-    is_plain = value is None or isinstance(value, bool | str) or as_number(value) is not None
-    return value if is_plain else str(value)
-
-
 def _influences(runs: Sequence[Document], different: Sequence[str], metric: str) -> list[Influence]:
     if not metric:
         return []
     targets = [read_number(run, metric) for run in runs]
-    columns = {key: [_word(read_cell(run, key)) for run in runs] for key in different}
+    columns = {key: [plain(read_cell(run, key)) for run in runs] for key in different}
     return rank_influences(columns, targets)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from wandb_server.pages.formats import cut, short_number
+from wandb_server.pages.formats import as_number, cut, short_number
 from wandb_server.pages.plots import Mark
 from wandb_server.pages.scales import Scale, Tick, fit
 
@@ -82,6 +82,12 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     ]
     width = 2 * _SIDE + max(len(headings) - 1, 0) * gap
     return Parallel(width, _BOTTOM + 20, _TOP, _BOTTOM, axes, lines)
+
+
+def plain(value: Any) -> Any:
+    """Give a setting as it can stand on an axis: a finite number, a word, or None."""
+    is_plain = value is None or isinstance(value, bool | str) or as_number(value) is not None
+    return value if is_plain else str(value)
 
 
 def _are_numbers(column: Sequence[Any]) -> bool:

@@ -7,13 +7,17 @@ from typing import Any
 from wandb_server.errors import NotFoundError
 from wandb_server.pages import addresses
 from wandb_server.pages.expressions import quote
+from wandb_server.pages.importance import rank_influences
+from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel, plain
 from wandb_server.pages.visits import Visit, find_home, run_duration, run_link, run_metrics
 from wandb_server.projects import Project
 from wandb_server.queries import RunRow, run_row
 from wandb_server.sweeps.config import SweepConfig, parse_config
+from wandb_server.sweeps.progress import current_state
 from wandb_server.sweeps.store import Sweep, find_sweep, list_agents, list_sweep_runs, list_sweeps
 
 _RUNS_SHOWN = 200
+_AXES = 6
 
 
 def sweeps(visit: Visit) -> dict[str, Any]:
@@ -52,6 +56,7 @@ def sweep(visit: Visit) -> dict[str, Any]:
             }
             for row in rows[:_RUNS_SHOWN]
         ],
+        "parallel": _parallel(home, rows[:_RUNS_SHOWN], config),
         "runs_left_out": max(len(rows) - _RUNS_SHOWN, 0),
         "table_url": addresses.with_query(url, query),
         "compare_url": addresses.with_query(
@@ -66,10 +71,10 @@ def _entry(visit: Visit, home: Project, found: Sweep) -> dict[str, Any]:
     rows = _ranked(visit, found, config)
     best = rows[0] if rows and _score(rows[0], config) is not None else None
     return {
-        "name": found.display_name or found.name,
+        "name": found.display_name or config.name or found.name,
         "id": found.name,
         "url": addresses.sweep(home.entity, home.name, found.name),
-        "state": found.state.lower(),
+        "state": current_state(visit.connection, found).lower(),
         "method": config.method,
         "metric": config.metric and config.metric.name,
         "goal": "maximize" if config.metric and config.metric.maximize else "minimize",
@@ -80,6 +85,25 @@ def _entry(visit: Visit, home: Project, found: Sweep) -> dict[str, Any]:
         "best": best and run_link(home, best),
         "best_score": best and _score(best, config),
     }
+
+
+def _parallel(home: Project, rows: Sequence[RunRow], config: SweepConfig) -> Parallel | None:
+    """Draw the settings that go with the metric most, the first five, and the metric."""
+    if config.metric is None:
+        return None
+    scores = [_score(row, config) for row in rows]
+    columns = {
+        ".".join(parameter.path): [plain(_dig(row.config, parameter.path)) for row in rows]
+        for parameter in config.parameters
+    }
+    shown = [item.key for item in rank_influences(columns, scores)][: _AXES - 1]
+    values = zip(*(columns[name] for name in shown), scores, strict=True)
+    links = [run_link(home, row) for row in rows]
+    runs = [
+        RunValues(link.text, link.url, found) for link, found in zip(links, values, strict=True)
+    ]
+    chart = draw_parallel([*shown, config.metric.name], runs)
+    return chart if shown and len(chart.lines) > 1 else None
 
 
 def _ranked(visit: Visit, found: Sweep, config: SweepConfig) -> Sequence[RunRow]:

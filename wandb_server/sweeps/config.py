@@ -45,7 +45,8 @@ class Metric:
 class SweepConfig:
     """What a sweep is asked to do.
 
-    `run_cap` None means no limit but the grid's own; `program` is for the agent's command.
+    `run_cap` None means no limit but the grid's own; `program` is for the agent's command, `name`
+    for people.
     """
 
     method: str
@@ -54,6 +55,7 @@ class SweepConfig:
     early_terminate: Hyperband | None
     run_cap: int | None
     program: str | None
+    name: str
 
 
 @lru_cache(maxsize=32)
@@ -80,6 +82,7 @@ def parse_config(text: str) -> SweepConfig:
         early_terminate=stopping,
         run_cap=_read_cap(fields.get("run_cap")),
         program=fields.get("program"),
+        name=str(fields.get("name") or ""),
     )
 
 

@@ -66,7 +66,8 @@ class Ranges {
   // Where the runs in the ranges are compared among themselves.
   lead(kept) {
     const link = this.form.querySelector("a");
-    const url = new URL(location.href);
+    this.base ??= link.getAttribute("href");
+    const url = new URL(this.base, location.href);
     for (const name of ["run", "filter", "sort", "group", "page"]) url.searchParams.delete(name);
     for (const line of kept) {
       const path = line.link.getAttribute("href");
