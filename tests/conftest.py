@@ -43,6 +43,10 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # What the machine has downloaded before need not be downloaded again.
         for name, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
             patch.setenv(name, os.environ.get(name, str(caches / folder)))
+        # Where there is a proxy, it isn't asked for this very machine.
+        past = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+        patch.setenv("no_proxy", ",".join(filter(None, [past, "127.0.0.1", "localhost"])))
+        patch.delenv("NO_PROXY", raising=False)
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
             folder = home / name.lower()
             folder.mkdir()
