@@ -18,14 +18,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, and leave small ones to even out the workers' ends.
+    """Begin with the file that takes longest, and end with many short ones, to even out the ends.
 
     What uses the environments that the first file makes comes later, so that nobody waits.
     """
-    first = ("test_first_run.py", "pipeline", "end_to_end")
+    order = {"test_first_run.py": 0, "pipeline": 1, "steps": 2, "end_to_end": 3, "server": 5}
 
     def rank(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(first) if name in item.path.parts), len(first))
+        parts = item.path.relative_to(Path(__file__).parent).parts
+        return next((number for name, number in order.items() if name in parts), 4)
 
     items.sort(key=rank)
 
