@@ -150,6 +150,8 @@ ASKED = [
     "/local/songs/artifacts/model/model_export/v0/alias?action=remove&alias=prod",
     "/search?q=" + quote(HOSTILE),
     "/search?q=model",
+    "/search?q=prod",
+    "/search?q=" + quote("model_export:v1"),
 ]
 
 
@@ -345,6 +347,13 @@ def test_moving_an_alias_asks_first_and_names_both_versions(pages: dict[str, Pag
     text = pages["/local/songs/artifacts/model/model_export/v1/alias?alias=prod"].text
     assert "prod points to model_export:v0. Afterwards it points to model_export:v1" in text
     assert "Move prod from v0 to v1" in text
+
+
+def test_versions_are_found_by_an_alias_and_by_their_number(pages: dict[str, Page]) -> None:
+    for query, version in (("prod", "v0"), (quote("model_export:v1"), "v1")):
+        (url,) = (link for link in pages[f"/search?q={query}"].links if "/artifacts/" in link)
+        assert url.startswith("/local/songs/artifacts/model")
+        assert url.endswith(f"/model_export/{version}")
 
 
 ALIAS = {"entity": "local", "project": "songs", "artifact": "model_export", "action": "set"}

@@ -140,7 +140,7 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
         "Python": known.get("python"),
         "System": known.get("os"),
         "Host": found.host or known.get("host"),
-        "User": known.get("username"),
+        "User": known.get("username") or known.get("email"),
     }
     return {name: formats.cut(str(value), 300) for name, value in facts.items() if value}
 
