@@ -66,21 +66,22 @@ def list_projects(connection: sqlite3.Connection, entity: str | None = None) -> 
 
 
 def ensure_project(connection: sqlite3.Connection, entity: str | None, name: str | None) -> Project:
-    """Look up a project and make it if it doesn't exist.
+    """Look up a project and make it if it doesn't exist; inside a write transaction.
 
     Raises:
         ClientError: The entity or the name isn't allowed.
     """
     entity = check_label("entity", entity or DEFAULT_ENTITY)
     name = check_label("project", name or DEFAULT_PROJECT)
-    connection.execute(
-        "INSERT OR IGNORE INTO project (entity, name, created_at) VALUES (?, ?, ?)",
+    # Looked for first: an insert that is ignored still counts up and has to be synced.
+    found = find_project(connection, entity, name)
+    if found is not None:
+        return found
+    cursor = connection.execute(
+        "INSERT INTO project (entity, name, created_at) VALUES (?, ?, ?)",
         (entity, name, clock.now()),
     )
-    found = find_project(connection, entity, name)
-    if found is None:
-        raise NotFoundError(f"project {entity}/{name} was deleted meanwhile")
-    return found
+    return get_project(connection, int(cursor.lastrowid or 0))
 
 
 def set_description(connection: sqlite3.Connection, project_id: int, description: str) -> None:

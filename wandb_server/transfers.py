@@ -30,13 +30,13 @@ _HEADERS = {
     "Cache-Control": "private, max-age=3600",
 }
 
-_SMALL = 1 << 18  # bytes; a file below this is read at once
+_PIECE = 1 << 20  # bytes; a file below this is read at once
 
 
 class _Download(FileResponse):
     """A file, read in larger pieces than 64 kB: each costs a turn of the thread pool."""
 
-    chunk_size = 1 << 20
+    chunk_size = _PIECE
 
 
 class Transfers:
@@ -105,7 +105,7 @@ class Transfers:
         media_type = mimetypes.guess_type(PurePosixPath(name).name)[0] or "application/octet-stream"
         size = self._blobs.size(digest)
         is_whole = request.method == "GET" and "range" not in request.headers
-        if is_whole and size is not None and size < _SMALL:
+        if is_whole and size is not None and size < _PIECE:
             # One turn of the thread pool rather than four, which counts for 10,000 files.
             content = await run_in_threadpool(path.read_bytes)
             headers = {**_HEADERS, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}

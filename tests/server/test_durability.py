@@ -9,9 +9,12 @@ import pytest
 
 from tests.server import client
 from tests.server.conftest import Core
-from tests.server.stored import log_version, version_id
+from tests.server.stored import UPSERT, log_version, version_id
 from wandb_server.blobs import BlobStore
 
+RUN_FILES = """mutation ($p: String, $f: [String!]!) {
+    createRunFiles(input: {projectName: $p, runName: "r", files: $f}) { files { uploadUrl } }
+}"""
 FILES = {"a.txt": b"alpha", "b.txt": b"beta"}
 
 
@@ -99,3 +102,14 @@ def test_the_database_is_synced_at_each_commit(core: Core) -> None:
     with core.database.write() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_mutation_that_changes_nothing_writes_nothing(core: Core) -> None:
+    core.data(UPSERT, p="p", r="r")
+    journal = core.folder / "wandb.sqlite3-wal"
+    before = journal.stat().st_mtime_ns
+    answer = core.data(RUN_FILES, p="p", f=["config.yaml"])["createRunFiles"]
+    assert answer["files"][0]["uploadUrl"]
+    assert journal.stat().st_mtime_ns == before
+    core.data(UPSERT, p="p", r="another")
+    assert journal.stat().st_mtime_ns > before
