@@ -98,8 +98,8 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
         Route("/graphql", answer_graphql, methods=["POST"]),
         Route("/files/{entity}/{project}/{run}/file_stream", take_post, methods=["POST"]),
         Route("/upload/blob/{digest}", transfers.upload_blob, methods=["PUT"]),
-        Route("/upload/part/{digest}/{number:int}/{part}", transfers.upload_part, methods=["PUT"]),
-        Route("/upload/run/{run:int}/{name:path}", transfers.upload_run_file, methods=["PUT"]),
+        Route("/upload/part/{digest}/{number}/{part}", transfers.upload_part, methods=["PUT"]),
+        Route("/upload/run/{run}/{name:path}", transfers.upload_run_file, methods=["PUT"]),
         Route("/download/{digest}/{name}", transfers.download),
         Route("/download/{digest}/{name}", transfers.allow_own_pages, methods=["OPTIONS"]),
         Route(

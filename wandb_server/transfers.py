@@ -61,7 +61,7 @@ class Transfers:
         """Take one part of a large file, if it is the announced one."""
         if not self._allowed(request, "PUT"):
             return _forbidden()
-        part = Part(request.path_params["number"], request.path_params["part"])
+        part = Part(int(request.path_params["number"]), request.path_params["part"])
         upload = request.path_params["digest"]
         await receive_part(self._blobs, stream_body(request), upload, part)
         return _stored(part.digest)

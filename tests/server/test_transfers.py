@@ -85,6 +85,14 @@ def test_an_address_serves_its_own_method_and_path_only(live: LiveServer) -> Non
     assert live.request("PUT", url, content, key=None)[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/upload/run/{}/f", "/upload/part/{}/1/x", "/upload/part/x/{}/x"])
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "x"], ids=["huge", "negative", "word"])
+def test_no_number_in_an_address_that_was_made_up_is_read(
+    live: LiveServer, path: str, number: str
+) -> None:
+    assert live.request("PUT", path.format(number), b"x", key=None)[0] == 403
+
+
 def test_an_expired_address_is_refused(live: LiveServer) -> None:
     path = f"/upload/blob/{_md5(b'x')}"
     token = Signer(KEY).sign(subject("PUT", path), -5)
