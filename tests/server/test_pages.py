@@ -23,7 +23,7 @@ from wandb_server.service import SIGN_IN
 HOSTILE = "<img src=x onerror=alert(1)>\"'<script>"
 # What the SDK is given in every place where a page shows it. PNG: one pixel.
 LOG = r"""
-import base64, sys, wandb
+import base64, json, os, sys, wandb
 hostile = sys.argv[1]
 png = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
        "AABJRU5ErkJggg==")
@@ -48,6 +48,14 @@ with wandb.init(project="songs", job_type="train", group="trial " + hostile, nam
                  y_true=[0, 1, 1], preds=[0, 1, 0], class_names=["class " + hostile, "other"])})
     run.log({"weights " + hostile: wandb.Histogram([1, 2, 2, 3]),
              "page " + hostile: wandb.Html("<script>alert(1)</script>")})
+    # What the SDK makes of a figure of plotly, without that package.
+    os.makedirs("media/plotly")
+    with open("media/plotly/figure.plotly.json", "w") as file:
+        json.dump({"data": [{"type": "scatter", "name": "line " + hostile, "y": [1, 2]},
+                            {"type": "scatter", "name": "other", "y": [3, 4]}],
+                   "layout": {"title": {"text": "figure " + hostile}}}, file)
+    run.save("media/plotly/*", policy="now")
+    run.log({"figure": {"_type": "plotly-file", "path": "media/plotly/figure.plotly.json"}})
     run.summary["said " + hostile] = "summary " + hostile
     run.alert("alert " + hostile, "alarm " + hostile)
     print("console \x1b[31m" + hostile + "\x1b[0m")
@@ -231,7 +239,7 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
         *("run ", "trial ", "note ", "tag ", "key ", "value ", "said ", "summary ", "console "),
         *("model ", "about ", "meta ", "data ", "alias ", "https://example.org/"),
         *("metric ", "column ", "cell ", "sweep ", "alert ", "alarm "),
-        *("bar ", "title ", "me/own ", "class ", "weights ", "page "),
+        *("bar ", "title ", "me/own ", "class ", "weights ", "page ", "line ", "figure "),
     ],
 )
 def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> None:
