@@ -1,6 +1,5 @@
 """Runs one component through `mlflow.run`, led to the right W&B by environment variables."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,22 +8,10 @@ import mlflow
 from mlflow.exceptions import ExecutionException
 from mlflow.projects.utils import load_project
 
-from pipeline.agent_run import TRIAL_VARIABLES
 from pipeline.backend import NAME, StepBackend, register
 from pipeline.errors import StepError
-from pipeline.schema import Main
 from pipeline.standby import Standbys, find_program
 from pipeline.steps import Step, encode_parameters
-from pipeline.wandb_target import WandbTarget
-
-NOT_INHERITED = (
-    # Steps import a lot: without compiled files each import takes more than twice as long.
-    "PYTHONDONTWRITEBYTECODE",
-    # The helper process of this process's wandb; a step has one of its own, which ends with it.
-    "WANDB_SERVICE",
-    # A sweep's trial is the run of the whole pipeline: the runs of its steps are no trials.
-    *TRIAL_VARIABLES,
-)
 
 
 @dataclass
@@ -112,26 +99,3 @@ class ComponentRunner:
             f"The step {step.name!r} failed ({how}); its own message stands above. "
             "Nothing after it ran."
         )
-
-
-def variables(target: WandbTarget, main: Main, scratch: Path, run_id: str) -> dict[str, str]:
-    """Return the environment variables of the steps: this process's own, and those for W&B.
-
-    Args:
-        target: The W&B that answers.
-        main: Names of the project and the experiment.
-        scratch: Folder for what wandb keeps in passing.
-        run_id: MLflow run of the pipeline.
-    """
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    return {
-        **inherited,
-        **target.variables,
-        "WANDB_PROJECT": main.project_name,
-        "WANDB_RUN_GROUP": main.experiment_name,
-        "WANDB_NOTES": f"Step of the MLflow run {run_id}",
-        "WANDB_SILENT": "true",
-        "WANDB_DIR": str(scratch),
-        "WANDB_DATA_DIR": str(scratch),
-        "WANDB_ARTIFACT_DIR": str(scratch),
-    }

@@ -18,7 +18,7 @@ from mlflow.projects.utils import load_project
 from pipeline import tracking
 from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
-from pipeline.component import ComponentRunner, variables
+from pipeline.component import ComponentRunner
 from pipeline.config import parse_forced, parse_versions
 from pipeline.environments import activation, check_manager, lock_folder
 from pipeline.errors import ConfigError
@@ -29,12 +29,13 @@ from pipeline.report import Report
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import wait_for
-from pipeline.standby import IS_POSSIBLE, Standbys
+from pipeline.standby import Standbys
 from pipeline.steps import Step, StepResult, take_over
 from pipeline.sweeps.process import THIS, postponed
 from pipeline.trials import is_trial
 from pipeline.unchanged import Memory, Reuse, remember
 from pipeline.usage import working
+from pipeline.variables import variables
 from pipeline.wandb_target import WandbTarget
 
 Answer = TypeVar("Answer")
@@ -47,8 +48,11 @@ class Execution:
     of `run`.
     """
 
-    def __init__(self, config: Config, target: WandbTarget, report: Report) -> None:
+    def __init__(
+        self, config: Config, target: WandbTarget, report: Report, standbys: Standbys | None
+    ) -> None:
         self._config, self._target, self._report = config, target, report
+        self._standbys = standbys
         self._resources = ExitStack()
         self._reuses: list[Reuse] = []
 
@@ -96,22 +100,10 @@ class Execution:
                 keep_record, self._run_id, self._config, self._manager, ROOT, trial
             )
             given = variables(self._target, main, scratch, self._run_id)
-            standbys = None
-            if main.preload and IS_POSSIBLE:
-                standbys = self._open_standbys(resources)
             self._components = ComponentRunner(
-                ROOT, self._experiment, self._manager, scratch, given, standbys
+                ROOT, self._experiment, self._manager, scratch, given, self._standbys
             )
             resources.push(self._stop_after_a_failure)
-
-    def _open_standbys(self, resources: ExitStack) -> Standbys:
-        """Return what waits for the steps; in a sweep it stays from trial to trial."""
-        if THIS.is_trial:
-            THIS.standbys = THIS.standbys or Standbys(is_kept=True)
-            return THIS.standbys
-        standbys = Standbys()
-        resources.callback(standbys.close)
-        return standbys
 
     def __exit__(
         self,

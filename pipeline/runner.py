@@ -18,8 +18,11 @@ from pipeline.report import Report
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import holding_signals
+from pipeline.standby import IS_POSSIBLE, Standbys
 from pipeline.steps import Artifact, Deferred, Made, Step, take_over
+from pipeline.sweeps.process import THIS, postponed
 from pipeline.trials import refuse_if_stopped
+from pipeline.variables import inherited
 from pipeline.wandb_target import choose
 
 
@@ -109,11 +112,27 @@ class Pipeline:
             report.end()
             return report
 
+        standbys = self._open_standbys([step.name for step in steps])
+
         from pipeline.execution import Execution
 
-        with Execution(self._config, self._target, report) as execution:
+        with Execution(self._config, self._target, report, standbys) as execution:
             execution.run(steps)
         return report
+
+    def _open_standbys(self, names: list[str]) -> Standbys | None:
+        """Return what waits for the steps' turns; in a sweep it stays from trial to trial."""
+        main = self._config.main
+        if not main.preload or main.dry_run or not IS_POSSIBLE:
+            return None
+        standbys = THIS.standbys or Standbys(ROOT, THIS.is_trial)
+        if THIS.is_trial:
+            THIS.standbys = standbys
+        else:
+            self._resources.callback(standbys.close)
+        may_run = set(names) - postponed(self._config).keys()
+        standbys.prepare_as_before(may_run, inherited())
+        return standbys
 
 
 def absolute_source(url: str) -> str:

@@ -15,10 +15,11 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -181,13 +182,38 @@ class Standbys:
     the step that is at work.
 
     Attributes:
+        root: Folder of the components.
         is_kept: Whether they wait for another turn after one.
     """
 
+    root: Path
     is_kept: bool = False
+    _ran: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     _started: "dict[str, Future[Standby]]" = field(default_factory=dict)
     _reused: set[str] = field(default_factory=set)
     _starter: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def prepare_as_before(self, names: Collection[str], variables: Mapping[str, str]) -> None:
+        """Have processes wait for the steps that ran in the pipeline before this one.
+
+        It is a guess, made before there is time to find out more: these are the likeliest to run
+        again. A process that entered another environment than it should is replaced in its turn.
+
+        Args:
+            names: Steps that may run at all.
+            variables: Environment variables of the steps.
+        """
+        memory = self._memory()
+        ran = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+        for name, (program, activation) in ran.items():
+            words = [word for command in activation for word in shlex.split(command)]
+            # Without its environment, bash would complain.
+            if name in names and all(Path(word).exists() for word in words if "/" in word):
+                self.prepare(program, self.root / name, partial(list, activation), variables)
+
+    def _memory(self) -> Path:
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return platformdirs.user_cache_path("ml-pipeline") / "ran" / f"{mark}.json"
 
     def prepare(
         self,
@@ -242,6 +268,7 @@ class Standbys:
             OSError: It can't be started.
         """
         self._reused.discard(folder.name)
+        self._ran[folder.name] = program, list(activation)
         started = self._started.get(folder.name)
         if started and not started.cancel():
             standby = wait_for(started)
@@ -260,10 +287,16 @@ class Standbys:
             _end(started)
 
     def close(self) -> None:
-        """End all that wait."""
+        """End all that wait, and note for the next pipeline which steps have run."""
         for name in list(self._started):
             _end(self._started.pop(name))
         self._starter.shutdown(wait=False, cancel_futures=True)
+        if self._ran:
+            memory = self._memory()
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            draft = memory.with_suffix(f".{os.getpid()}")
+            draft.write_text(json.dumps(self._ran), encoding="utf-8")
+            draft.replace(memory)
 
 
 def _end(started: "Future[Standby]") -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.agent_run import TRIAL_VARIABLES, open_trial
-from pipeline.component import NOT_INHERITED
 from pipeline.root import ROOT
+from pipeline.variables import NOT_INHERITED
 from wandb_server import Server
 
 AGENT = """

@@ -49,7 +49,7 @@ def step_backend(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[backend.StepBackend]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    standbys = request.param and request.param()
+    standbys = request.param and request.param(tmp_path)
     step_backend = backend.StepBackend(standbys)
     backend.register(step_backend)
     yield step_backend

@@ -40,7 +40,7 @@ WAITS_FOR_ITS_TURN = """
 import os, sys
 from pathlib import Path
 from pipeline.standby import Standbys
-standbys = Standbys()
+standbys = Standbys(Path(sys.argv[1]).parent)
 standbys.prepare("run.py", Path(sys.argv[1]), lambda: [], os.environ)
 print(standbys._started["component"].result().leader.pid, flush=True)
 sys.stdin.read()
@@ -55,8 +55,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def standbys() -> Iterator[Standbys]:
-    standbys = Standbys(is_kept=True)
+def standbys(component: Path) -> Iterator[Standbys]:
+    standbys = Standbys(component.parent, is_kept=True)
     yield standbys
     standbys.close()
 
@@ -234,6 +234,48 @@ def test_of_a_step_that_was_reused_no_process_waits_until_it_has_run(
 
     assert work(take(standbys, component)) == 0
     assert prepare()
+
+
+def test_the_steps_that_ran_before_are_prepared_first_if_their_environment_is_there(
+    component: Path, tmp_path: Path
+) -> None:
+    write(component, TELLS)
+    script = tmp_path / "activate"
+    script.write_text("")
+
+    def run_pipeline() -> Standby:
+        standbys = Standbys(tmp_path)
+        standby = standbys.take("run.py", component, [f"source {script}"], os.environ)
+        assert work(standby) == 0
+        standbys.close()
+        return standby
+
+    def prepare(*names: str) -> list[str]:
+        standbys = Standbys(tmp_path)
+        standbys.prepare_as_before(names, os.environ)
+        prepared = list(standbys._started)
+        standbys.close()
+        return prepared
+
+    assert prepare("component") == []
+    run_pipeline()
+    assert prepare("component") == ["component"]
+    assert prepare("other") == []
+    script.unlink()
+    assert prepare("component") == []
+
+
+def test_a_process_in_another_environment_than_it_should_be_is_replaced(
+    component: Path, standbys: Standbys
+) -> None:
+    write(component, TELLS)
+    standbys.prepare("run.py", component, lambda: ["export KEPT=wrong"], os.environ)
+    wrong = standbys._started["component"].result()
+
+    right = standbys.take("run.py", component, ["export KEPT=right"], os.environ)
+    assert work(right) == 0
+    assert seen(component)["variables"]["KEPT"] == "right"
+    assert wrong.leader.returncode is not None
 
 
 def test_a_process_that_waits_ends_with_its_pipeline(component: Path) -> None:
