@@ -10,6 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 # Bytes that may come before a request's head, a piece of its body or its end is complete.
 MAX_HEAD_BYTES = 64 << 10
 PIECE_BYTES = 1 << 20
+# Where many bodies come at once, so that all of them together take little memory.
+_SMALL_PIECE_BYTES = 1 << 18
+_MANY = 8
 _BUFFERS = 2  # one is being stored while the other is filled
 _EXTENSION = "wandb_server.large_body"
 
@@ -17,8 +20,8 @@ _EXTENSION = "wandb_server.large_body"
 def stream_body(request: Request) -> AsyncIterator[bytes | memoryview]:
     """Give the body of a request as it arrives, to be read once.
 
-    A large one comes in pieces of `PIECE_BYTES`, all but the last. They are views of buffers
-    that are filled again: each stays as it is until the second next piece is asked for.
+    A large one comes in pieces of up to `PIECE_BYTES`. They are views of buffers that are
+    filled again: each stays as it is until the second next piece is asked for.
 
     Raises:
         ClientDisconnect: The client hung up in the middle.
@@ -42,6 +45,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._cycle = cycle
         self._missing = size
         self._buffers: list[memoryview] = []
+        self._piece = PIECE_BYTES
         self._sizes: list[int] = [0] * _BUFFERS
         self._filled = self._level = 0  # full pieces, and bytes in the one after them
         self._asked = -1  # number of the last piece that was asked for
@@ -50,7 +54,9 @@ class LargeBody(asyncio.BufferedProtocol):
 
     async def pieces(self) -> AsyncIterator[memoryview]:
         """Give the body; see `stream_body`."""
-        self._begin()
+        state = self._connection.server_state
+        many = sum(isinstance(item, Connection) and item.is_loaded for item in state.connections)
+        self._begin(PIECE_BYTES if many < _MANY else _SMALL_PIECE_BYTES)
         while True:
             self._asked += 1
             self._pause_or_resume()
@@ -95,22 +101,23 @@ class LargeBody(asyncio.BufferedProtocol):
         """Pass on that the answer may go on."""
         self._connection.resume_writing()
 
-    def _begin(self) -> None:
+    def _begin(self, piece: int) -> None:
         """Take what has come with the head, then the place of the connection."""
-        self._buffers = [memoryview(bytearray(PIECE_BYTES)) for _ in range(_BUFFERS)]
+        self._piece = piece
+        self._buffers = [memoryview(bytearray(piece)) for _ in range(_BUFFERS)]
         came, self._cycle.body = self._cycle.body, bytearray()
         self._is_lost = self._cycle.disconnected
         if self._cycle.more_body and not self._is_lost:
             self._connection.transport.set_protocol(self)
-        for start in range(0, len(came), PIECE_BYTES):
-            part = came[start : start + PIECE_BYTES]
+        for start in range(0, len(came), piece):
+            part = came[start : start + piece]
             self._buffers[self._filled % _BUFFERS][: len(part)] = part
             self._missing -= len(part)
             self._count(len(part))
 
     def _count(self, size: int) -> None:
         self._level += size
-        if self._level == PIECE_BYTES or not self._missing:
+        if self._level == self._piece or not self._missing:
             self._sizes[self._filled % _BUFFERS] = self._level
             self._filled, self._level = self._filled + 1, 0
             self._change.set()
@@ -130,6 +137,11 @@ class Connection(HttpToolsProtocol):
     _unfinished = 0
     _has_advanced = False
     _large: LargeBody | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a large body comes, or may come, over this connection just now."""
+        return self._large is not None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a client whose head or trailer doesn't end is turned away."""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
-# Views may change once the second next chunk is asked for; all but the last are `BUFFER` long.
+# Views may change once the second next chunk is asked for.
 Chunks = AsyncIterator[bytes | memoryview]
 BUFFER = 1 << 20
 _WRITE_BACK = 16 << 20
@@ -37,7 +37,7 @@ async def copy(head: bytearray, chunks: Chunks, file: BinaryIO, hasher: "hashlib
         async for chunk in chunks:
             part.append(chunk)
             filled += len(chunk)
-            if filled >= BUFFER:
+            if filled >= BUFFER or isinstance(chunk, memoryview):
                 if storing:
                     await storing
                 storing = asyncio.create_task(_store(part, size, file, hasher))

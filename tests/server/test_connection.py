@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
@@ -44,6 +45,18 @@ def test_bodies_of_any_size_come_whole_on_one_connection(live: LiveServer) -> No
             content = os.urandom(size)
             assert _put(link, _target(live, content), content) == 200
             assert _is_stored(live, content)
+
+
+def test_many_large_bodies_at_once_come_whole(live: LiveServer) -> None:
+    contents = [os.urandom(2 * PIECE_BYTES + number) for number in range(12)]
+
+    def put(content: bytes) -> int:
+        with closing(HTTPConnection("127.0.0.1", live.port, timeout=60)) as link:
+            return _put(link, _target(live, content), content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        assert set(pool.map(put, contents)) == {200}
+    assert all(_is_stored(live, content) for content in contents)
 
 
 @pytest.mark.parametrize("case", ["no token", "other bytes"])
