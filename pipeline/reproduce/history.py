@@ -205,7 +205,7 @@ class History:
                 f"The run {run_id} ({run.data.tags.get(MLFLOW_RUN_NAME, '')}) has no steps below "
                 "it: only runs of main.py can be run again, or steps that it ran."
             )
-        return self._list_steps(run_id)
+        return self._list_steps(run.info.run_id)
 
     def _list_steps(self, pipeline: str) -> list[str]:
         """Return the runs of a pipeline's steps; of those that it reused, where they ran."""

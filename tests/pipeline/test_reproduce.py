@@ -254,7 +254,7 @@ def test_equal_content_leads_to_the_steps_of_its_own_pipeline_and_never_to_anoth
         for key, value in parameters.items():
             client.log_param(run_id, key, value)
         if not parent:
-            keep_record(run_id, config, "local", ROOT, None)
+            keep_record(run_id, config, "local", ROOT, f"trial-{name}")
         client.set_terminated(run_id)
         return run_id
 
@@ -278,7 +278,7 @@ def test_equal_content_leads_to_the_steps_of_its_own_pipeline_and_never_to_anoth
         return [step.run_id for step in history.find(wanted)]
 
     assert find("raw_data.parquet:v0") == [newest]
-    assert find(clean) == [raw, clean]
+    assert find(clean) == find(pipeline) == find("trial-pipeline") == [raw, clean]
 
 
 def test_a_source_whose_digest_isn_t_recorded_isn_t_taken(tmp_path: Path) -> None:
