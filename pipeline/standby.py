@@ -95,6 +95,8 @@ class Standby(leash.Group):
         self._has_begun = True
         with suppress(BrokenPipeError):  # it is gone, and `wait` tells how
             self.jobs.write(json.dumps(job).encode() + b"\n")
+        if not self.is_kept:
+            self.jobs.close()
 
     def wait(self) -> int:
         """Wait for the end of the step; return its exit code, negative for a signal."""

@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import shutil
 import signal
 import sys
@@ -20,6 +21,7 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import IO, Any, NoReturn
@@ -51,7 +53,7 @@ class Waiting:
     """The process that waits; its children do the work."""
 
     modules: Path
-    jobs: IO[bytes]
+    jobs: BufferedReader
     answers: IO[bytes]
     temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="standby-")))
     folders: set[Path] = field(default_factory=set)
@@ -72,8 +74,14 @@ class Waiting:
             _, status = os.waitpid(self.child, 0)
             self.child, code = 0, os.waitstatus_to_exitcode(status)
             self.answers.write(b"%d\n" % code)
-            self._preload()
+            if not self._is_over():
+                self._preload()
         return self._end(code)
+
+    def _is_over(self) -> bool:
+        """Tell whether it is known by now that no job will come."""
+        at_hand, _, _ = select.select([self.jobs], [], [], 0)
+        return bool(at_hand) and not self.jobs.peek(1)
 
     def _fork(self) -> bool:
         """Make a child; True in it."""
@@ -103,7 +111,7 @@ class Waiting:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def _end(self, code: int) -> NoReturn:
-        shutil.rmtree(self.temporary)
+        shutil.rmtree(self.temporary, ignore_errors=True)
         end(code)
 
 

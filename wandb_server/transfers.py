@@ -65,7 +65,7 @@ class Transfers:
 
     async def upload_part(self, request: Request) -> Response:
         """Take one part of a large file, if it is the announced one."""
-        if not self._allowed(request, "PUT"):
+        if not self._allowed(request, "PUT") or not _is_number(request.path_params["number"]):
             return _forbidden()
         part = Part(int(request.path_params["number"]), request.path_params["part"])
         upload = request.path_params["digest"]
@@ -74,7 +74,7 @@ class Transfers:
 
     async def upload_run_file(self, request: Request) -> Response:
         """Take a file of a run; what it held before is replaced."""
-        if not self._allowed(request, "PUT"):
+        if not self._allowed(request, "PUT") or not _is_number(request.path_params["run"]):
             return _forbidden()
         run_id = int(request.path_params["run"])
         name = check_file_path("run file", request.path_params["name"])
@@ -134,6 +134,11 @@ class Transfers:
 
 def _stored(digest: str) -> Response:
     return Response(status_code=200, headers={"ETag": f'"{digest}"'})
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a part of an address is a number that an address of this server may hold."""
+    return text.isascii() and text.isdecimal() and len(text) < len(str(2**63))
 
 
 def _forbidden() -> Response:

@@ -46,6 +46,8 @@ def store(tmp_path: Path, migrated_database: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MLFLOW_ENV_ROOT", str(tmp_path / "envs"))
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(name, raising=False)
+    # MLflow sets the variable, too, which programs under test would find.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     mlflow.set_tracking_uri(address)
     return address
 
