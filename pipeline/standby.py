@@ -176,12 +176,18 @@ def _modules(folder: Path, activation: Sequence[str]) -> Path:
     return home / f"{folder.name}-{mark}.txt"
 
 
+def is_busy() -> bool:
+    """Tell whether no core is idle, so that work ahead of its time would only delay other work."""
+    load, _, _ = os.getloadavg()
+    return load > (os.cpu_count() or 1)
+
+
 @dataclass
 class Standbys:
     """The processes that wait, one a step at the most.
 
     They import one after the other, in the order of their turns: more at once would take time from
-    the step that is at work.
+    the step that is at work. Where all cores are busy, a step's process is started in its turn.
 
     Attributes:
         root: Folder of the components.
@@ -224,7 +230,7 @@ class Standbys:
         enter: Callable[[], Sequence[str]],
         variables: Mapping[str, str],
     ) -> None:
-        """Have a process wait for a step soon, unless one does, or the step was reused before.
+        """Have a process wait for a step soon, unless one does, or the step was reused last time.
 
         Args:
             program: The step's program.
@@ -244,6 +250,8 @@ class Standbys:
         enter: Callable[[], Sequence[str]],
         variables: Mapping[str, str],
     ) -> None:
+        if is_busy():
+            started.cancel()
         if not started.set_running_or_notify_cancel():
             return
         try:

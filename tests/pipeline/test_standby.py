@@ -39,6 +39,7 @@ USES_A_THREAD = "import lively; assert lively.alive.is_alive()"
 WAITS_FOR_ITS_TURN = """
 import os, sys
 from pathlib import Path
+os.getloadavg = lambda: (0, 0, 0)
 from pipeline.standby import Standbys
 standbys = Standbys(Path(sys.argv[1]).parent)
 standbys.prepare("run.py", Path(sys.argv[1]), lambda: [], os.environ)
@@ -52,6 +53,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where names of modules are kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "ml-pipeline" / "imports"
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the tests keep the machine."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -263,6 +270,18 @@ def test_the_steps_that_ran_before_are_prepared_first_if_their_environment_is_th
     assert prepare("other") == []
     script.unlink()
     assert prepare("component") == []
+
+
+def test_where_all_cores_are_busy_nothing_is_imported_ahead(
+    component: Path, standbys: Standbys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(component, TELLS)
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5 + (os.cpu_count() or 1), 0.0, 0.0))
+    standbys.prepare("run.py", component, list, os.environ)
+    ahead = standbys._started["component"]
+
+    assert work(take(standbys, component)) == 0
+    assert ahead.cancelled()
 
 
 def test_a_process_in_another_environment_than_it_should_be_is_replaced(
