@@ -30,6 +30,7 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
+@pytest.mark.exhaustive
 def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     small, folder = tmp_path / "a few songs.parquet", tmp_path / "temporary"
     pq.write_table(pq.read_table(ROOT / "sample_data" / "songs.parquet")[:300], small)

@@ -15,6 +15,7 @@ from benchmarks.server.tables import Aim
 from tests.test_benchmarks import ROOT, cells
 
 
+@pytest.mark.exhaustive
 def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     options = ["--parts", "run", "--rounds", "1", "--no-trackio"]
 

@@ -211,6 +211,7 @@ def test_a_newcomer_finds_the_best_model_follows_it_to_its_data_and_moves_prod(
             assert api.artifact("songs/model_export:prod").version == after
 
 
+@pytest.mark.exhaustive
 def test_a_model_is_made_again_to_the_last_bit_and_the_original_stays_as_it_was(
     clone: Path, api: wandb.Api
 ) -> None:

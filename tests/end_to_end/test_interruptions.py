@@ -78,7 +78,9 @@ def wait_for_step(api: wandb.Api, group: str) -> Any:
 
 
 @pytest.mark.usefixtures("houses")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive)]
+)
 def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
     number: signal.Signals, start_main: Start, clone: Path, api: wandb.Api
 ) -> None:
@@ -101,7 +103,9 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
 
 
 @pytest.mark.usefixtures("houses")
-@pytest.mark.parametrize("sender", ["terminal", "program"])
+@pytest.mark.parametrize(
+    "sender", ["terminal", pytest.param("program", marks=pytest.mark.exhaustive)]
+)
 def test_an_interrupted_sweep_in_worker_processes_ends_all_runs_as_failed(
     sender: str, start_main: Start, clone: Path, api: wandb.Api
 ) -> None:

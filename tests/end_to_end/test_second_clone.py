@@ -98,7 +98,13 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("second")
-@pytest.mark.parametrize("version", ["a commit", "v1.0.0", "main"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        "a commit",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("v1.0.0", "main")),
+    ],
+)
 def test_a_commit_a_tag_or_a_branch_runs_from_its_url_and_finds_the_history(
     version: str, newcomer: Newcomer, clone: Path, elsewhere: Path
 ) -> None:
