@@ -92,6 +92,7 @@ def run(script: str, folder: Path, variables: dict[str, str]) -> "subprocess.Com
     )
 
 
+@pytest.mark.exhaustive
 def test_a_full_disk_is_named_leaves_production_alone_and_room_mends_it(
     production: Path, tmp_path: Path, sdk: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ def test_mlflow_keeps_the_trials_and_the_evaluation_below_one_run(
 
 
 @pytest.mark.usefixtures("trials")
+@pytest.mark.exhaustive
 def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
     clone: Path, api: wandb.Api
 ) -> None:

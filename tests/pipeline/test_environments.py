@@ -39,6 +39,7 @@ def has_six(activate: str) -> bool:
     return subprocess.run(["bash", "-c", command], check=False).returncode == 0
 
 
+@pytest.mark.exhaustive
 def test_processes_that_start_at_once_share_one_whole_environment(component: Path) -> None:
     processes = [start_preparing(component) for _ in range(3)]
     outputs = {process.communicate(timeout=120)[0].strip() for process in processes}

@@ -60,6 +60,7 @@ def results(program: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_it_finds_the_best_of_numbers_and_choices_and_writes_it_down(program: Path) -> None:
     space = ["+x=interval(-10.0,10.0)", "+kind=good,bad", "hydra.sweeper.n_trials=25"]
 

@@ -13,12 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.server import client
 from tests.server.conftest import LiveServer, sdk_environment
 from tests.server.fuzz import AUTHORIZATION
 
-PROCESSES = 8
-EACH = 50
 # Each process logs its own versions; all log the same one at the moment that the file appears.
 SCRIPT = """
 import sys, time, pathlib, wandb
@@ -60,15 +60,18 @@ def _log(server: LiveServer, project: str, files: dict[str, bytes], **fields: An
     return str(artifact["id"])
 
 
+@pytest.mark.parametrize(
+    ("count", "each"), [(3, 20), pytest.param(8, 50, marks=pytest.mark.exhaustive)]
+)
 def test_processes_that_log_one_name_share_its_versions_without_gaps(
-    live: LiveServer, project: str, tmp_path: Path
+    live: LiveServer, project: str, tmp_path: Path, count: int, each: int
 ) -> None:
     processes = []
-    for number in range(PROCESSES):
+    for number in range(count):
         home = tmp_path / f"home-{number}"
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, project, f"r{number}", str(EACH)],
+                [sys.executable, "-c", SCRIPT, project, f"r{number}", str(each)],
                 env=os.environ | sdk_environment(live.base_url, home),
                 cwd=home,
                 stdin=subprocess.PIPE,
@@ -80,15 +83,15 @@ def test_processes_that_log_one_name_share_its_versions_without_gaps(
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-        with ThreadPoolExecutor(PROCESSES) as pool:
+        with ThreadPoolExecutor(count) as pool:
             answers = list(pool.map(lambda process: process.communicate("go\n"), processes))
-        assert [process.returncode for process in processes] == [0] * PROCESSES
+        assert [process.returncode for process in processes] == [0] * count
     finally:
         for process in processes:
             process.kill()
             process.communicate()
     numbers = [int(word) for output, _ in answers for word in output.split()]
-    assert sorted(numbers) == list(range(PROCESSES * EACH))
+    assert sorted(numbers) == list(range(count * each))
     assert list(client.versions(live.data, project, "same")) == ["v0"]
 
 

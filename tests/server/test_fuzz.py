@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
@@ -29,6 +30,7 @@ UPSERT = """mutation ($name: String) {
 SWEEP = """mutation { upsertSweep(input: {projectName: "p",
     config: "method: random\\nparameters: {a: {min: 0.0, max: 1.0}}"}) { sweep { id } } }"""
 IN_PROCESS = 9_500
+ALL = pytest.param(IN_PROCESS, marks=pytest.mark.exhaustive)
 OVER_SOCKET = 500
 # What a request may take on a busy machine.
 SECONDS = 20.0
@@ -136,9 +138,10 @@ def _replenish(app: Starlette, fuzzer: Fuzzer) -> None:
     client.commit(data, artifact["id"])
 
 
-def test_made_up_requests_are_answered_or_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [IN_PROCESS // 4, ALL])
+def test_made_up_requests_are_answered_or_refused(tmp_path: Path, count: int) -> None:
     app = create_app(tmp_path / "data", KEY)
-    statuses, memory = asyncio.run(_fuzz(app, IN_PROCESS))
+    statuses, memory = asyncio.run(_fuzz(app, count))
     app.state.database.close()
     assert statuses.keys() >= {200, 400, 403, 404, 405, 422}
     # What is kept for the next time (parsed queries, open files) is there after a while.

@@ -254,6 +254,7 @@ run.finish(exit_code=1)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_publication_that_was_cut_off_is_completed(
     source: LiveServer, target: LiveServer
 ) -> None:
