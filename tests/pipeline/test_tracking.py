@@ -21,6 +21,7 @@ print(experiment, tracking.open_run(experiment, "trial", os.environ, is_trial=Fa
 """
 
 
+@pytest.mark.exhaustive
 def test_pipelines_that_start_at_once_on_an_empty_store_share_it(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/empty.db"
     processes = [

@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wandb_server import clock
 from wandb_server.database import fetch, fetch_one
@@ -110,7 +110,8 @@ def _check_config(text: str) -> None:
 def _check_change(connection: sqlite3.Connection, sweep: Sweep, config: str) -> None:
     _check_config(config)
     # The client sends the config along also where something else is to change.
-    if parse_config(config) != parse_config(sweep.config) and list_sweep_runs(connection, sweep):
+    before, now = parse_config(sweep.config), parse_config(config)
+    if now != replace(before, name=now.name) and list_sweep_runs(connection, sweep):
         raise ClientError(
             f"sweep {sweep.name} has runs already, so its config can't change: make a new sweep"
         )
