@@ -24,9 +24,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-import platformdirs
-
 from pipeline import leash
+from pipeline.memory import memory_file, write_whole
 from pipeline.signals import wait_for
 
 # Elsewhere, system libraries use threads from their first moment on.
@@ -172,8 +171,7 @@ def start(
 def _modules(folder: Path, activation: Sequence[str]) -> Path:
     """Return the file with the modules that a step imports in an environment."""
     mark = hashlib.sha256(json.dumps([folder.name, *activation]).encode()).hexdigest()[:16]
-    home = platformdirs.user_cache_path("ml-pipeline") / "imports"
-    return home / f"{folder.name}-{mark}.txt"
+    return memory_file("imports", f"{folder.name}-{mark}.txt")
 
 
 def is_busy() -> bool:
@@ -221,7 +219,7 @@ class Standbys:
 
     def _memory(self) -> Path:
         mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return platformdirs.user_cache_path("ml-pipeline") / "ran" / f"{mark}.json"
+        return memory_file("ran", f"{mark}.json")
 
     def prepare(
         self,
@@ -302,11 +300,7 @@ class Standbys:
             _end(self._started.pop(name))
         self._starter.shutdown(wait=False, cancel_futures=True)
         if self._ran:
-            memory = self._memory()
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            draft = memory.with_suffix(f".{os.getpid()}")
-            draft.write_text(json.dumps(self._ran), encoding="utf-8")
-            draft.replace(memory)
+            write_whole(self._memory(), json.dumps(self._ran))
 
 
 def _end(started: "Future[Standby]") -> None:

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from pipeline.agent_run import TRIAL_VARIABLES
 from pipeline.facts import describe_environment, fingerprint, gather
+from pipeline.memory import memory_file, write_whole
 from pipeline.registry import FinishedRun, Version
 from pipeline.root import ROOT
 from pipeline.schema import Config
@@ -98,10 +97,7 @@ class Memory:
 
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(asdict(self)))
-        draft.replace(path)
+        write_whole(path, json.dumps(asdict(self)))
 
 
 def _versions(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,8 +156,7 @@ def _file(steps: Sequence[Step], config: Config, target: WandbTarget) -> Path | 
         return None
     marks = [str(ROOT), str(store), target.address, main.project_name, main.env_manager]
     text = json.dumps([*marks, *(step.name for step in steps)])
-    name = f"{hashlib.sha256(text.encode()).hexdigest()}.json"
-    return platformdirs.user_cache_path("ml-pipeline") / "unchanged" / name
+    return memory_file("unchanged", f"{hashlib.sha256(text.encode()).hexdigest()}.json")
 
 
 def _store() -> Path | None:
