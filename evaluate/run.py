@@ -181,6 +181,7 @@ def summarise(subject: Subject, decision: Decision) -> dict[str, Any]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     try:
         main(sys.argv[1:])
     except (

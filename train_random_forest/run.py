@@ -186,6 +186,7 @@ def log_model(
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     try:
         main(sys.argv[1:])
     except (SettingsError, DataError, MetricError, wandb.Error) as error:

@@ -86,6 +86,7 @@ def _log_plainly(folder: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[terminal, file], force=True
     )
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
 
 
 def make_sweep(plan: Plan, trials: list[Trial]) -> Sweep:
