@@ -8,6 +8,7 @@ from wandb_server.lines import HISTORY
 from wandb_server.pages import addresses
 from wandb_server.pages.compare_media import put_side_by_side
 from wandb_server.pages.importance import Influence, rank_influences
+from wandb_server.pages.overlays import filters_of
 from wandb_server.pages.parallel import Parallel, RunValues, draw_parallel, plain
 from wandb_server.pages.plots import (
     COLOURS,
@@ -17,6 +18,7 @@ from wandb_server.pages.plots import (
     draw_dots,
     draw_lines,
 )
+from wandb_server.pages.run_media import Shown
 from wandb_server.pages.run_table import (
     complete,
     find_runs,
@@ -34,8 +36,8 @@ from wandb_server.pages.series import (
     defined_axes,
     numeric_keys,
     read_metrics,
-    thin_extremes,
 )
+from wandb_server.pages.smoothing import prepare_lines, read_smoothing
 from wandb_server.pages.visits import Visit, find_home, find_named_run
 from wandb_server.projects import Project
 from wandb_server.runs import Run, get_run
@@ -54,6 +56,7 @@ def compare(visit: Visit) -> dict[str, Any]:
     """Compare the runs that `run` names, or those that the filter finds."""
     home = find_home(visit)
     view = read_view(visit.query)
+    smoothing = read_smoothing(visit.query.get("smoothing", ""))
     names = list(dict.fromkeys(visit.query.getlist("run")))
     if names:
         rows = [find_named_run(visit, home, name).id for name in names]
@@ -73,6 +76,8 @@ def compare(visit: Visit) -> dict[str, Any]:
     influences = _influences(runs, different, metric)
     strongest = [item.key for item in influences if item.key in numeric_settings]
     x = visit.query.get("x") or next(iter(strongest + numeric_settings), "")
+    rows_beside = [get_run(visit.connection, run["row"]) for run in runs[:_BESIDE]]
+    beside = put_side_by_side(visit, home, rows_beside)
     pairs = [("run", name) for name in names] or view.pairs(columns=(), group="")
     return {
         "project": home,
@@ -89,9 +94,11 @@ def compare(visit: Visit) -> dict[str, Any]:
         "axis": visit.query.get("axis", ""),
         "axes": [STEP, RUNTIME, TIMESTAMP],
         "search": visit.query.get("search", ""),
-        "charts": _curves(visit, home, runs[:_CURVES]),
-        "beside": put_side_by_side(
-            visit, home, [get_run(visit.connection, run["row"]) for run in runs[:_BESIDE]]
+        "smoothing": smoothing,
+        "charts": _curves(visit, home, runs[:_CURVES], smoothing),
+        "beside": beside,
+        "mask_filters": filters_of(
+            item.over for row in beside for item in row.found if isinstance(item, Shown)
         ),
         "bars": _bars(home, runs, metric),
         "dots": _dots(home, runs, x, metric),
@@ -133,7 +140,9 @@ def _first_score(runs: Sequence[Document], metrics: Sequence[str]) -> str | None
     return min(metrics, key=rank, default=None)
 
 
-def _curves(visit: Visit, home: Project, runs: Sequence[Document]) -> list[tuple[str, Plot]]:
+def _curves(
+    visit: Visit, home: Project, runs: Sequence[Document], smoothing: float
+) -> list[tuple[str, Plot]]:
     """Overlay the history of the runs, one chart a metric."""
     rows: list[Run] = [get_run(visit.connection, run["row"]) for run in runs]
     search = visit.query.get("search", "").lower()
@@ -151,11 +160,14 @@ def _curves(visit: Visit, home: Project, runs: Sequence[Document]) -> list[tuple
         url = addresses.run(home.entity, home.name, row.name)
         for key, metric in metrics.items():
             if metric.points:
-                points = thin_extremes(metric.points)
                 lines[key].append(
-                    Series(row.display_name or row.name, points, index % COLOURS, url)
+                    Series(row.display_name or row.name, metric.points, index % COLOURS, url)
                 )
-    return [(key, draw_lines(key, labels[key], lines[key])) for key in keys if lines[key]]
+    return [
+        (key, draw_lines(key, labels[key], prepare_lines(lines[key], smoothing)))
+        for key in keys
+        if lines[key]
+    ]
 
 
 def _bars(home: Project, runs: Sequence[Document], metric: str) -> Plot | None:

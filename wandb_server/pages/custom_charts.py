@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from wandb_server.lines import parse_object
 from wandb_server.pages.formats import as_number, short_number
 from wandb_server.pages.histograms import count_values
+from wandb_server.pages.logged import sdk_notes
 from wandb_server.pages.plots import (
     COLOURS,
     Plot,
@@ -69,9 +69,7 @@ def read_presets(config: str) -> dict[str, Preset]:
     Returns:
         The presets by the keys under which the tables were logged.
     """
-    told = parse_object(config).get("_wandb")
-    inner = told.get("value", told) if isinstance(told, dict) else {}
-    charts = inner.get("visualize") if isinstance(inner, dict) else None
+    charts = sdk_notes(config).get("visualize")
     found: dict[str, Preset] = {}
     for key, chart in charts.items() if isinstance(charts, dict) else ():
         panel = chart.get("panel_config") if isinstance(chart, dict) else None

@@ -55,6 +55,13 @@ def read_logged(connection: sqlite3.Connection, run: Run, step: int | None) -> L
     return Logged({key: found[key] for key in last if key in found}, steps, course)
 
 
+def sdk_notes(config: str) -> dict[str, Any]:
+    """Read what the SDK noted for itself in a run's config, which is JSON text as stored."""
+    told = parse_object(config).get("_wandb")
+    inner = told.get("value", told) if isinstance(told, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
 def _count(known: Mapping[str, Any]) -> int:
     return sum(int(count["count"]) for count in known["typeCounts"])
 
@@ -77,12 +84,13 @@ def paths_of(value: Value) -> list[tuple[str, str]]:
     """List the run's files that a value stands for, each with its caption or "".
 
     The SDK writes `{path, caption}` for one, `{filenames, captions}` for several images, and a
-    list of such dicts for several of anything else.
+    list of such dicts for several of anything else. With `objects`, which are such dicts, stand
+    names that lack their folder.
     """
     if isinstance(value.get("path"), str):
         return [(value["path"], str(value.get("caption") or ""))]
     names = value.get("filenames")
-    if isinstance(names, list):
+    if isinstance(names, list) and not isinstance(value.get("objects"), list):
         captions = value.get("captions")
         captions = captions if isinstance(captions, list) else []
         padded = [*captions, *[""] * len(names)]

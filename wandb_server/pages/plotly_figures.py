@@ -7,7 +7,6 @@ script; of any other kind the page says so, and how its own script can be logged
 
 import base64
 import binascii
-import json
 import math
 import sys
 from array import array
@@ -31,6 +30,7 @@ from wandb_server.pages.plots import (
     draw_mixed,
 )
 from wandb_server.pages.series import thin_extremes
+from wandb_server.pages.stored_json import load_json
 
 _LARGEST = 8 << 20  # bytes
 _MOST_TRACES, _MOST_BARS, _MOST_CELLS, _MOST_DOTS = 20, 60, 40, 2_000
@@ -52,12 +52,7 @@ def draw_figure(path: Path) -> Plot | Matrix | None:
         The chart, titled as the figure is; None for a kind that isn't drawn here, and for a file
         that is gone, too large, or no figure.
     """
-    try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        fields = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
+    fields = load_json(path, _LARGEST)
     traces = fields.get("data") if isinstance(fields, dict) else None
     if not isinstance(traces, list) or not all(isinstance(trace, dict) for trace in traces):
         return None

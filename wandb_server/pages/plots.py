@@ -23,12 +23,16 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """A named line: its points by x, the number of its colour, where its name leads."""
+    """A named line: its points by x, the number of its colour, where its name leads.
+
+    `logged` are the points of a smoothed line as they were before, drawn pale behind it.
+    """
 
     label: str
     points: Sequence[Point]
     colour: int = 0
     url: str | None = None
+    logged: Sequence[Point] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Mark:
     colour: int
     text: str
     url: str | None
+    is_pale: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,12 @@ def draw_lines(title: str, x_label: str, series: Sequence[Series]) -> Plot:
         x_label: What the x axis shows; `_timestamp` makes it one of times.
         series: At least one point among them.
     """
-    x, y = _axes([point for line in series for point in line.points], x_label == "_timestamp")
-    return _plot(title, _say(title, series), x_label, x, y, _line_marks(x, y, series))
+    # Smoothed points lie between the logged ones: the axes stay the same.
+    points = [point for line in series for point in line.logged or line.points]
+    x, y = _axes(points, x_label == "_timestamp")
+    pale = [replace(line, points=line.logged) for line in series if line.logged]
+    marks = [replace(mark, is_pale=True) for mark in _line_marks(x, y, pale)]
+    return _plot(title, _say(title, series), x_label, x, y, marks + _line_marks(x, y, series))
 
 
 def draw_mixed(
@@ -226,7 +235,8 @@ def _say(title: str, series: Sequence[Series]) -> str:
     said = []
     for line in series:
         if line.points:
-            values = [b for _, b in line.points]
+            values = [b for _, b in line.logged or line.points]
             low, high, last = map(short_number, (min(values), max(values), values[-1]))
-            said.append(f"{line.label} from {low} to {high}, at last {last}")
+            smoothed = f", smoothed {short_number(line.points[-1][1])}" if line.logged else ""
+            said.append(f"{line.label} from {low} to {high}, at last {last}{smoothed}")
     return f"{title}: {'; '.join(said)}."

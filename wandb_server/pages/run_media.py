@@ -16,9 +16,11 @@ from wandb_server.pages.custom_charts import (
 )
 from wandb_server.pages.frames import Frame, make_frame
 from wandb_server.pages.histograms import Histogram, read_histogram
-from wandb_server.pages.logged import Logged, Value, paths_of, read_logged
+from wandb_server.pages.logged import Logged, Value, paths_of, read_logged, sdk_notes
+from wandb_server.pages.overlays import Overlay, Source, filters_of, lay_over, read_labels
 from wandb_server.pages.plotly_figures import draw_figure
 from wandb_server.pages.plots import Plot, draw_bands, draw_columns
+from wandb_server.pages.point_clouds import Cloud, draw_cloud
 from wandb_server.pages.previews import Preview, preview, read_table
 from wandb_server.pages.visits import FileLink, Visit
 from wandb_server.run_files import RunFile
@@ -45,17 +47,18 @@ class Figure(NamedTuple):
     """A drawn value; `table` leads to what is behind it, which `word` names, or is None."""
 
     key: str
-    drawn: Plot | Matrix
+    drawn: Plot | Matrix | Cloud
     table: FileLink | None
     word: str = "Table"
     note: str = ""
 
 
 class Shown(NamedTuple):
-    """A file that is shown where it is, under its key and caption."""
+    """A file that is shown where it is, under its key and caption; `over` lies over an image."""
 
     text: str
     file: FileLink
+    over: Overlay | None = None
 
 
 class PageShown(NamedTuple):
@@ -88,6 +91,16 @@ class _File(NamedTuple):
     link: FileLink
 
 
+class _Whole(NamedTuple):
+    """What all values of a run are shown with; `notes` are the SDK's in its config."""
+
+    visit: Visit
+    url: str
+    files: Mapping[str, _File]
+    presets: Mapping[str, Preset]
+    notes: Mapping[str, Any]
+
+
 def show_media(
     visit: Visit, found: Run, url: str, files: Sequence[RunFile], links: Sequence[FileLink]
 ) -> dict[str, Any]:
@@ -108,6 +121,7 @@ def show_media(
     media = _sort_out(visit, found, logged, _by_name(files, links), url)
     return {
         **{kind: items[: _MOST[kind]] for kind, items in media.items()},
+        "mask_filters": filters_of(item.over for item in media["images"][: _MOST["images"]]),
         "media_left_out": sum(max(len(items) - _MOST[kind], 0) for kind, items in media.items()),
         "step": step,
         **_choices(visit, url, logged.steps, step),
@@ -132,28 +146,16 @@ def _sort_out(
     visit: Visit, run: Run, logged: Logged, files: Mapping[str, _File], url: str
 ) -> dict[str, list[Any]]:
     """Put logged values and other images where the page shows them; files may be missing."""
-    presets = read_presets(run.config)
+    whole = _Whole(visit, url, files, read_presets(run.config), sdk_notes(run.config))
     media: dict[str, list[Any]] = {kind: [] for kind in _MOST}
     for key, value in logged.values.items():
-        for path, caption in paths_of(value):
-            if path not in files:
-                continue  # not uploaded, or not yet
-            file = files[path]
-            kind = _kind(file.link)
-            if path.endswith(".table.json"):
-                drawn = _draw(visit, presets.get(key), file)
-                table = None if drawn else _table(visit, key, presets.get(key), value, file)
-                media["figures" if drawn else "tables"].append(drawn or table)
-            elif path.endswith(".plotly.json"):
-                shown = _figure(visit, key, file)
-                media["figures" if isinstance(shown, Figure) else "others"].append(shown)
-            elif kind == "html":
-                media[kind].append(_page(visit, url, key, file))
-            elif kind:
-                media[kind].append(Shown(": ".join(filter(None, [key, caption])), file.link))
-            else:
-                note = f"{value['_type']}: it isn't drawn here."
-                media["others"].append(Other(key, file.link, note))
+        for index, (path, caption) in enumerate(paths_of(value)):
+            if path in files:  # else it isn't uploaded, or not yet
+                text = ": ".join(filter(None, [key, caption]))
+                kind, shown = _show(whole, key, value, files[path], text)
+                if kind == "images" and len(media[kind]) < _MOST[kind]:
+                    shown = shown._replace(over=_overlay(whole, key, value, index, files[path]))
+                media[kind].append(shown)
     media["figures"] += _histograms(logged)
     media["images"] += [
         Shown(name, file.link)
@@ -161,6 +163,39 @@ def _sort_out(
         if file.link.is_image and not name.startswith(_LOGGED)
     ]
     return media
+
+
+def _show(whole: _Whole, key: str, value: Value, file: _File, text: str) -> tuple[str, Any]:
+    """Tell as what of `_MOST` a file of a logged value is shown, and how."""
+    name = file.stored.name
+    kind = _kind(file.link)
+    if name.endswith(".table.json"):
+        preset = whole.presets.get(key)
+        if drawn := _draw(whole.visit, preset, file):
+            return "figures", drawn
+        return "tables", _table(whole.visit, key, preset, value, file)
+    if name.endswith(".plotly.json"):
+        shown = _figure(whole.visit, key, file)
+        return ("figures" if isinstance(shown, Figure) else "others"), shown
+    if name.endswith(".pts.json"):
+        cloud = draw_cloud(whole.visit.blobs.path(file.stored.digest), text)
+        if cloud:
+            return "figures", Figure(text, cloud, file.link, "File")
+    if kind == "html":
+        return kind, _page(whole.visit, whole.url, key, file)
+    if kind:
+        return kind, Shown(text, file.link)
+    return "others", Other(key, file.link, f"{value['_type']}: it isn't drawn here.")
+
+
+def _overlay(whole: _Whole, key: str, value: Value, index: int, file: _File) -> Overlay | None:
+    def find(path: str) -> Source | None:
+        found = whole.files.get(path)
+        return found and Source(blobs.path(found.stored.digest), found.link.url or "")
+
+    blobs = whole.visit.blobs
+    labels = read_labels(whole.notes, key)
+    return lay_over(value, index, blobs.path(file.stored.digest), find, labels)
 
 
 def _read_step(text: str) -> int | None:

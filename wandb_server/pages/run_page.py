@@ -24,8 +24,8 @@ from wandb_server.pages.series import (
     defined_axes,
     numeric_keys,
     read_metrics,
-    thin_extremes,
 )
+from wandb_server.pages.smoothing import prepare_lines, read_smoothing
 from wandb_server.pages.terminal import read_spans
 from wandb_server.pages.visits import (
     Visit,
@@ -161,16 +161,18 @@ def _charts(visit: Visit, found: Run) -> dict[str, Any]:
     keys = numeric_keys(found)
     wanted = visit.query.get("metric", "")
     axis = visit.query.get("x", "")
+    smoothing = read_smoothing(visit.query.get("smoothing", ""))
     fitting = [key for key in keys if wanted.lower() in key.lower()]
     shown = fitting[:_CHARTS]
     own = defined_axes(found, shown)
     axes = {key: axis or own[key] for key in shown}
     metrics = read_metrics(visit.connection, found.id, HISTORY, axes)
     return {
-        "charts": [_chart(key, axes[key], metrics[key]) for key in shown],
+        "charts": [_chart(key, axes[key], metrics[key], smoothing) for key in shown],
         "charts_left_out": len(fitting) - len(shown),
         "metric": wanted,
         "axis": axis,
+        "smoothing": smoothing,
         "axes": [STEP, RUNTIME, TIMESTAMP, *keys] if keys else [],
     }
 
@@ -181,17 +183,17 @@ def _system_charts(visit: Visit, found: Run) -> list[Chart]:
     keys = sorted({key for line in last for key in parse_object(line.content) if key[:1] != "_"})
     axes = dict.fromkeys(keys[:_CHARTS], RUNTIME)
     metrics = read_metrics(visit.connection, found.id, EVENTS, axes)
-    return [_chart(key, RUNTIME, metric) for key, metric in metrics.items() if metric.points]
+    return [_chart(key, RUNTIME, metric, 0.0) for key, metric in metrics.items() if metric.points]
 
 
-def _chart(key: str, axis: str, metric: Metric) -> Chart:
-    points = thin_extremes(metric.points)
+def _chart(key: str, axis: str, metric: Metric, smoothing: float) -> Chart:
+    lines = prepare_lines([Series(key, metric.points)] if metric.points else [], smoothing)
+    drawn = max((len(line.points) for line in lines), default=0)
     notes = []
-    if not points:
+    if not lines:
         notes.append(f"It has no number together with {axis}.")
-    elif len(points) < len(metric.points):
-        notes.append(f"{len(points)} of {len(metric.points)} points, extremes kept.")
+    elif drawn < len(metric.points):
+        notes.append(f"{drawn} of {len(metric.points)} points, extremes kept.")
     if metric.skipped:
         notes.append(f"{metric.skipped} values aren't finite numbers.")
-    plot = draw_lines(key, axis, [Series(key, points)]) if points else None
-    return Chart(key, plot, " ".join(notes))
+    return Chart(key, draw_lines(key, axis, lines) if lines else None, " ".join(notes))

@@ -9,6 +9,7 @@ from typing import Any
 
 from wandb_server.history import read_key
 from wandb_server.lines import parse_object, read_spread
+from wandb_server.pages.logged import sdk_notes
 from wandb_server.pages.plots import Point
 from wandb_server.runs import Run
 
@@ -106,9 +107,7 @@ def defined_axes(run: Run, keys: Iterable[str]) -> dict[str, str]:
 
     The SDK stores these as `{"1": name, "2": glob, "4": step metric, "5": its number}`.
     """
-    told = parse_object(run.config).get("_wandb")
-    inner = told.get("value", told) if isinstance(told, dict) else {}
-    rules = inner.get("m") if isinstance(inner, dict) else None
+    rules = sdk_notes(run.config).get("m")
     rules = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
     return {key: _axis(rules, key) or STEP for key in keys}
 

@@ -9,15 +9,22 @@ const PAUSE = 10; // a page that takes long is asked for rarely: a tenth of the 
 async function follow() {
   const started = performance.now();
   if (!document.hidden) {
-    const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!reply.ok) return; // signed out, or the run was deleted: what is shown stays
-    replaceParts(new DOMParser().parseFromString(await reply.text(), "text/html"));
+    const fresh = await load(location.href);
+    if (!fresh) return;
+    replaceParts(fresh);
   }
   schedule(PAUSE * (performance.now() - started));
 }
 
-function replaceParts(fresh) {
-  for (const part of fresh.querySelectorAll("[id^='live-']")) {
+// The page at an address; null if one is signed out, or the run was deleted.
+async function load(address) {
+  const reply = await fetch(address, { headers: { Accept: "text/html" } });
+  return reply.ok ? new DOMParser().parseFromString(await reply.text(), "text/html") : null;
+}
+
+// Put in the parts that changed; without a page, what is shown stays.
+function replaceParts(fresh, ids = "live-") {
+  for (const part of fresh?.querySelectorAll(`[id^='${ids}']`) ?? []) {
     const old = document.getElementById(part.id);
     if (!old || old.outerHTML === part.outerHTML || old.contains(document.activeElement)) continue;
     const log = old.querySelector(".console");
@@ -44,13 +51,15 @@ function readChart(event) {
   const box = svg.getBoundingClientRect();
   const view = svg.viewBox.baseVal;
   const at = ((event.clientX - box.left) / box.width) * view.width;
-  const lines = [...svg.querySelectorAll("polyline")].map((line) => nearest(line, at));
-  const found = lines.filter((line) => line.point);
+  const near = (kind) => [...svg.querySelectorAll(kind)].map((line) => nearest(line, at));
+  const found = near("polyline:not(.pale)").filter((line) => line.point);
   if (!found.length) return;
   const x = found.reduce((a, b) => (Math.abs(a.point.x - at) < Math.abs(b.point.x - at) ? a : b));
   showCursor(svg, x.point.x);
-  const values = found.map((line) =>
-    (found.length > 1 ? line.name + " " : "") + read(svg.dataset.y, line.point.y));
+  const logged = near(".pale"); // of smoothed lines, in the same order
+  const values = found.map((line, index) =>
+    (found.length > 1 ? line.name + " " : "") + read(svg.dataset.y, line.point.y) +
+    (logged[index] ? " (" + read(svg.dataset.y, logged[index].point.y) + ")" : ""));
   const label = svg.dataset.label === "_timestamp"
     ? new Date(invert(svg.dataset.x, x.point.x) * 1000).toLocaleString()
     : svg.dataset.label + " " + read(svg.dataset.x, x.point.x);
@@ -108,6 +117,39 @@ function leaveChart(event) {
   svg.parentElement.querySelector(".readout")?.remove();
 }
 
+// Smoothing: the charts follow the slider, with one request at a time for its latest value.
+let isDrawing = false;
+async function drawSmoothed(event) {
+  const slider = event.target.closest(".smoothing input");
+  if (!slider) return;
+  slider.parentElement.querySelector("output").textContent = slider.value;
+  if (isDrawing) return;
+  isDrawing = true;
+  try {
+    for (let drawn = ""; drawn !== slider.value; ) {
+      drawn = slider.value;
+      replaceParts(await load(smoothed(drawn)), "live-charts");
+    }
+  } finally {
+    isDrawing = false;
+  }
+}
+
+// Where the slider is left, the address says it, and so do the links that keep the view.
+async function keepSmoothing(event) {
+  const slider = event.target.closest(".smoothing input");
+  if (!slider) return;
+  history.replaceState(null, "", smoothed(slider.value));
+  replaceParts(await load(location.href));
+}
+
+function smoothed(value) {
+  const address = new URL(location.href);
+  address.searchParams.set("smoothing", value);
+  if (value === "0") address.searchParams.delete("smoothing");
+  return address;
+}
+
 // A tree of settings: show what has the words in its name or value.
 function narrow(event) {
   const id = event.target.dataset.narrows;
@@ -123,9 +165,20 @@ function narrow(event) {
   }
 }
 
+// An image with boxes and masks: show or hide what is of a class.
+function switchLayer(event) {
+  const { layer } = event.target.dataset;
+  if (!layer) return;
+  const parts = event.target.closest("figure").querySelectorAll(`svg [data-layer="${layer}"]`);
+  for (const part of parts) part.classList.toggle("off", !event.target.checked);
+}
+
 document.addEventListener("pointermove", readChart);
 document.addEventListener("pointerout", leaveChart);
 document.addEventListener("input", narrow);
+document.addEventListener("input", drawSmoothed);
+document.addEventListener("change", keepSmoothing);
+document.addEventListener("change", switchLayer);
 for (const log of document.querySelectorAll(".console")) log.scrollTop = log.scrollHeight;
 for (const frame of document.querySelectorAll(".lineage-frame")) {
   const start = frame.querySelector(".start")?.getBoundingClientRect();
