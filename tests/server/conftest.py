@@ -5,10 +5,13 @@ import http.client
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from wandb_server import paths
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
 from wandb_server.database import Database
@@ -37,7 +41,9 @@ class Core:
         self.signer = Signer(KEY)
         self.urls = Urls("http://127.0.0.1:1", self.signer)
         self.blobs = BlobStore(folder / "blobs")
-        self.database = Database(folder / "wandb.sqlite3")
+        if not (folder / paths.DATABASE).exists():
+            (folder / paths.DATABASE).write_bytes(_empty_database())
+        self.database = Database(folder / paths.DATABASE)
         self.endpoint = GraphQLEndpoint(self.database, self.blobs)
 
     def ask(self, text: str, **variables: Any) -> dict[str, Any]:
@@ -54,6 +60,15 @@ class Core:
         return answer["errors"][0]["message"]
 
 
+@cache
+def _empty_database() -> bytes:
+    """Give the file of a database as it is made: to make it takes as long as many a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, paths.DATABASE)
+        Database(path).close()
+        return path.read_bytes()
+
+
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
     core = Core(tmp_path / "core")
@@ -61,40 +76,60 @@ def core(tmp_path: Path) -> Iterator[Core]:
     core.database.close()
 
 
+class Nursery:
+    """A process that has imported the server once, and forks as many as are asked for."""
+
+    def __init__(self, source: Path = ROOT) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(RUNNER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=source.parent,
+            env=os.environ | {"PYTHONPATH": str(source)},
+        )
+
+    def ask(self, **job: Any) -> list[int]:
+        """Have a job done; see `run_app`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(job)}\n")
+        self._process.stdin.flush()
+        answer: list[int] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
+
+
 class LiveServer:
     """A server process that can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, *options: str, source: Path = ROOT) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.folder = folder
         self.port = 0
-        self.source = source
-        self.start(*options)
+        self._nursery = nursery
+        self.start()
 
     def start(self, *options: str) -> None:
-        command = [sys.executable, str(RUNNER), str(self.folder), KEY, str(self.port), *options]
-        environment = os.environ | {"PYTHONPATH": str(self.source)}
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, cwd=self.folder.parent, env=environment
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        arguments = [str(self.folder), KEY, str(self.port), *options]
+        self.port, self.pid = self._nursery.ask(start=arguments)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def kill(self) -> None:
-        self.process.kill()
-        self._reap()
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        self.process.terminate()
-        self._reap()
+        self._end(signal.SIGTERM)
 
-    def _reap(self) -> None:
-        self.process.wait(30)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+    def _end(self, how: signal.Signals) -> None:
+        if self.pid:
+            os.kill(self.pid, how)
+            assert self._nursery.ask(wait=self.pid) == [-how]
+            self.pid = 0
 
     def request(
         self,
@@ -126,17 +161,25 @@ class LiveServer:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def nursery() -> Iterator[Nursery]:
+    """Where the servers of this session come from."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
     """A server for the whole session; tests keep apart by their project names."""
-    server = LiveServer(tmp_path_factory.mktemp("live"))
+    server = LiveServer(tmp_path_factory.mktemp("live"), nursery)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[LiveServer]:
+def mortal(tmp_path: Path, nursery: Nursery) -> Iterator[LiveServer]:
     """A server of its own for a test that kills it."""
-    server = LiveServer(tmp_path / "mortal")
+    server = LiveServer(tmp_path / "mortal", nursery)
     yield server
     server.kill()
 
@@ -166,12 +209,11 @@ def sdk_environment(base_url: str, home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def wandb(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The real SDK in this process, pointed at the live server."""
-    home = tmp_path_factory.mktemp("sdk")
+@contextmanager
+def use_sdk(base_url: str, home: Path) -> Iterator[ModuleType]:
+    """Give the real SDK in this process, pointed at a server, with `home` as current folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in sdk_environment(live.base_url, home).items():
+        for name, value in sdk_environment(base_url, home).items():
             patch.setenv(name, value)
         patch.chdir(home)
         import wandb
@@ -179,3 +221,10 @@ def wandb(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         wandb.teardown()
         yield wandb
         wandb.teardown()
+
+
+@pytest.fixture(scope="module")
+def wandb(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The real SDK in this process, pointed at the live server."""
+    with use_sdk(live.base_url, tmp_path_factory.mktemp("sdk")) as wandb:
+        yield wandb

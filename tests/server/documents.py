@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import wandb
@@ -17,9 +18,11 @@ from graphql import (
 
 _SDK = Path(wandb.__file__).parent
 _START = re.compile(r"\s*(#graphql\s*)?(query|mutation|fragment)\s+\w+")
+_LIKELY = re.compile(r"(query|mutation|fragment)\s+\w+\s*([({]|on\b)")
 _CORE = re.compile(rb"(?:query|mutation|fragment) [A-Z]\w+ (?:on \w+ )?[({]")
 
 
+@cache
 def sdk_documents(sdk: Path = _SDK) -> dict[str, DocumentNode]:
     """Documents by "where:name": generated modules, strings in modules, the core program."""
     documents: dict[str, DocumentNode] = {}
@@ -38,19 +41,19 @@ def sdk_documents(sdk: Path = _SDK) -> dict[str, DocumentNode]:
 def _texts(path: Path) -> Iterator[str]:
     """Strings of a module that are whole documents; names of fragments inside are filled in."""
     source = path.read_text(encoding="utf-8")
-    if "query" not in source and "mutation" not in source:
+    if not _LIKELY.search(source):  # most modules, and to take one apart takes long
         return
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     fragments = "\n".join(
         node.value
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.startswith("fragment ")
     )
-    joined = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    joined = [node for node in nodes if isinstance(node, ast.JoinedStr)]
     inner = {id(part) for node in joined for part in node.values}
-    for node in ast.walk(tree):
+    for node in nodes:
         text = _literal(node, inner)
         if text is not None and _START.match(text) and "{" in text:
             yield text if "_generated" in str(path) else text + "\n" + _needed(text, [fragments])
@@ -100,16 +103,22 @@ def _balanced(data: bytes, start: int) -> str:
     return ""
 
 
+@cache
+def _fragments(source: str) -> dict[str, FragmentDefinitionNode]:
+    """The fragments in a text, by name; none in one that isn't GraphQL."""
+    try:
+        definitions = parse(source).definitions
+    except GraphQLSyntaxError:
+        return {}
+    found = [item for item in definitions if isinstance(item, FragmentDefinitionNode)]
+    return {item.name.value: item for item in found}
+
+
 def _needed(text: str, sources: list[str]) -> str:
     """The fragments that a document spreads, taken from the sources."""
-    known = {}
+    known: dict[str, FragmentDefinitionNode] = {}
     for source in sources:
-        try:
-            for definition in parse(source).definitions:
-                if isinstance(definition, FragmentDefinitionNode):
-                    known[definition.name.value] = definition
-        except GraphQLSyntaxError:
-            continue
+        known |= _fragments(source)
     wanted = re.findall(r"\.\.\.\s*(\w+)", text.replace("\0", "RunFragment"))
     missing = [name for name in dict.fromkeys(wanted) if f"fragment {name}" not in text]
     found = [name for name in missing if name in known]

@@ -27,6 +27,12 @@ print(open(wandb.Api().artifact("from a shell/numbers:v0").file()).read())
 """
 
 
+@pytest.fixture
+def server(module_server: Server) -> Server:
+    """One server for all tests that only look at it."""
+    return module_server
+
+
 def call(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False

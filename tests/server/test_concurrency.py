@@ -61,7 +61,7 @@ def _log(server: LiveServer, project: str, files: dict[str, bytes], **fields: An
 
 
 @pytest.mark.parametrize(
-    ("count", "each"), [(3, 20), pytest.param(8, 50, marks=pytest.mark.exhaustive)]
+    ("count", "each"), [(3, 8), pytest.param(8, 50, marks=pytest.mark.exhaustive)]
 )
 def test_processes_that_log_one_name_share_its_versions_without_gaps(
     live: LiveServer, project: str, tmp_path: Path, count: int, each: int

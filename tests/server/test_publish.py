@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.server import client
-from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
+from tests.server.conftest import KEY, ROOT, Core, LiveServer, Nursery, sdk_environment
 from tests.server.stored import log_version
 from wandb_server.keys import load_or_create_key
 from wandb_server.publish.plan import TargetRun, foreign, plan_sessions
@@ -90,9 +90,9 @@ def run_python(home: Path, base_url: str, *words: str, **variables: str) -> tupl
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def source(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
     """A server with the project `songs`."""
-    server = LiveServer(tmp_path_factory.mktemp("source"))
+    server = LiveServer(tmp_path_factory.mktemp("source"), nursery)
     code, text = run_python(server.folder.parent / "home", server.base_url, "-c", PROGRAM)
     assert code == 0, text
     yield server
@@ -100,8 +100,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    server = LiveServer(tmp_path_factory.mktemp("target"))
+def target(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
+    server = LiveServer(tmp_path_factory.mktemp("target"), nursery)
     yield server
     server.stop()
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.server import client
-from tests.server.conftest import KEY, ROOT, LiveServer, sdk_environment
+from tests.server.conftest import KEY, ROOT, LiveServer, Nursery, sdk_environment
 from wandb_server import faults
 from wandb_server.auth import Signer
 from wandb_server.urls import Urls
@@ -242,7 +242,9 @@ def test_the_server_outlives_the_folder_that_it_was_started_from(
 ) -> None:
     clone = tmp_path / "clone"
     shutil.copytree(ROOT / "wandb_server", clone / "wandb_server")
-    server = LiveServer(tmp_path / "data", source=clone)
+    nursery = Nursery(clone)
+    request.addfinalizer(nursery.close)
+    server = LiveServer(tmp_path / "data", nursery)
     request.addfinalizer(server.kill)
     shutil.rmtree(clone)
     artifact_id, uploads, place = _announce(server)

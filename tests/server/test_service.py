@@ -72,18 +72,18 @@ def test_eight_simultaneous_callers_get_one_server_and_one_key(
         assert service.stop()
 
 
-def test_a_second_call_gives_the_same_server(server: Server) -> None:
-    assert ensure_running() == server
+def test_a_second_call_gives_the_same_server(module_server: Server) -> None:
+    assert ensure_running() == module_server
 
 
-def test_key_and_folder_are_for_their_owner_only(server: Server) -> None:
-    assert len(server.api_key) >= 40
-    assert mode(server.data_dir) == 0o700
-    assert {mode(path) for path in server.data_dir.iterdir() if path.is_file()} == {0o600}
+def test_key_and_folder_are_for_their_owner_only(module_server: Server) -> None:
+    assert len(module_server.api_key) >= 40
+    assert mode(module_server.data_dir) == 0o700
+    assert {mode(path) for path in module_server.data_dir.iterdir() if path.is_file()} == {0o600}
 
 
-def test_the_key_does_not_show_in_the_repr(server: Server) -> None:
-    assert server.api_key not in repr(server)
+def test_the_key_does_not_show_in_the_repr(module_server: Server) -> None:
+    assert module_server.api_key not in repr(module_server)
 
 
 def test_a_killed_server_is_replaced_on_the_same_port_with_the_same_key(server: Server) -> None:
@@ -199,14 +199,14 @@ def test_a_port_file_without_a_port_is_no_obstacle(data_folder: Path, content: s
 
 
 def test_a_copied_data_folder_does_not_take_the_original_server_for_its_own(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = shutil.copytree(server.data_dir, tmp_path / "copy")
+    copy = shutil.copytree(module_server.data_dir, tmp_path / "copy")
     monkeypatch.setenv("WANDB_SERVER_DIR", str(copy))
     assert service.running() is None
-    assert ensure_running().health.pid != server.health.pid
+    assert ensure_running().health.pid != module_server.health.pid
     assert service.stop()
-    assert not has_ended(server)
+    assert not has_ended(module_server)
 
 
 @pytest.mark.parametrize("below", ["", "deeper/down"])
@@ -325,16 +325,16 @@ def cannot_connect(address: tuple[str, int]) -> bool:
 
 
 def test_a_server_that_hangs_is_named_with_the_way_out(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    module_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_START_SECONDS", 2.0)
     monkeypatch.setattr(health, "TIMEOUT", 0.2)
-    os.kill(server.health.pid, signal.SIGSTOP)
+    os.kill(module_server.health.pid, signal.SIGSTOP)
     try:
         with pytest.raises(ServerError, match=r"holds the data folder .* but hasn't answered"):
             ensure_running()
     finally:
-        os.kill(server.health.pid, signal.SIGCONT)
+        os.kill(module_server.health.pid, signal.SIGCONT)
 
 
 def test_the_log_stays_small_and_takes_what_is_printed(tmp_path: Path) -> None:
