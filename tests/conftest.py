@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import WarmPython, warm_python
 from wandb_server import Server, ensure_running, paths, service
 
 
@@ -57,6 +58,13 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("WANDB_SERVER_DIR", str(give_free_port(home / "wandb-server")))
         yield home
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[WarmPython]:
+    """Runs programs without the time that their imports take."""
+    with warm_python() as python:
+        yield python
 
 
 @pytest.fixture(autouse=True)

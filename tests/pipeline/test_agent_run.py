@@ -1,8 +1,6 @@
 """A pipeline that a sweep's agent started is that agent's run; its steps' runs are not."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from pipeline.agent_run import TRIAL_VARIABLES, open_trial
 from pipeline.root import ROOT
 from pipeline.variables import NOT_INHERITED
+from tests.warm import WarmPython
 from wandb_server import Server
 
 AGENT = """
@@ -37,16 +36,16 @@ def test_without_an_agent_there_is_no_trial() -> None:
     ],
 )
 def test_a_sweep_that_goes_by_a_metric_that_nobody_logs_is_told(
-    metric: str, said: str, server: Server, tmp_path: Path
+    metric: str, said: str, module_server: Server, tmp_path: Path, python: WarmPython
 ) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", AGENT, metric],
+    variables = {"PYTHONPATH": str(ROOT), "WANDB_PROJECT": "songs"}
+    result = python.run(
+        "-c",
+        AGENT,
+        metric,
         cwd=tmp_path,
-        env=os.environ | server.environment() | {"PYTHONPATH": str(ROOT), "WANDB_PROJECT": "songs"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        env=os.environ | module_server.environment() | variables,
+        libraries=("hydra", "wandb.apis.public"),
     )
 
     assert said in result.stderr

@@ -3,8 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from importlib import metadata
@@ -28,22 +26,24 @@ from pipeline.upkeep.finding import (
     warn,
 )
 from pipeline.upkeep.step_environments import State, check_environments, find_used
+from tests.warm import WarmPython
 from wandb_server import paths
 
 
 def test_each_line_begins_with_a_word_and_the_exit_code_tells_whether_a_run_would_stop(
-    tmp_path: Path,
+    tmp_path: Path, python: WarmPython
 ) -> None:
     store = f"sqlite:///{tmp_path}/new.db"
     variables = {"MLFLOW_TRACKING_URI": store, "WANDB_SERVER_DIR": str(tmp_path / "none")}
 
-    result = subprocess.run(
-        [sys.executable, "-m", "pipeline", "doctor", "main.wandb=local"],
+    result = python.run(
+        "-m",
+        "pipeline",
+        "doctor",
+        "main.wandb=local",
         cwd=ROOT,
         env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
+        libraries=("hydra", "mlflow"),
     )
 
     assert result.returncode == 0, result.stdout + result.stderr

@@ -1,8 +1,7 @@
 """`hydra/sweeper=optuna` searches, and a trial that fails costs no more than that trial."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from pipeline.root import ROOT
+from tests.warm import Finished, WarmPython
 
 PROGRAM = """
 import hydra
@@ -36,22 +36,22 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def sweep(program: Path, *overrides: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [
-            sys.executable,
+@pytest.fixture
+def sweep(program: Path, python: WarmPython) -> Callable[..., Finished]:
+    """Return a function that sweeps over the program."""
+
+    def sweep(*overrides: str) -> Finished:
+        options = ["-m", "hydra/sweeper=optuna", "hydra.sweep.dir=swept"]
+        return python.run(
             str(program),
-            "-m",
-            "hydra/sweeper=optuna",
-            "hydra.sweep.dir=swept",
+            *options,
             *overrides,
-        ],
-        cwd=program.parent,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+            cwd=program.parent,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            libraries=("hydra", "optuna.samplers"),
+        )
+
+    return sweep
 
 
 def results(program: Path) -> dict[str, Any]:
@@ -61,10 +61,12 @@ def results(program: Path) -> dict[str, Any]:
 
 
 @pytest.mark.exhaustive
-def test_it_finds_the_best_of_numbers_and_choices_and_writes_it_down(program: Path) -> None:
+def test_it_finds_the_best_of_numbers_and_choices_and_writes_it_down(
+    program: Path, sweep: Callable[..., Finished]
+) -> None:
     space = ["+x=interval(-10.0,10.0)", "+kind=good,bad", "hydra.sweeper.n_trials=25"]
 
-    done = sweep(program, *space)
+    done = sweep(*space)
 
     assert done.returncode == 0, done.stderr
     best = results(program)
@@ -76,23 +78,26 @@ def test_it_finds_the_best_of_numbers_and_choices_and_writes_it_down(program: Pa
     assert max(values) == best["best_value"]
 
 
-def test_the_same_seed_chooses_the_same_trials_and_less_can_be_better(program: Path) -> None:
+def test_the_same_seed_chooses_the_same_trials_and_less_can_be_better(
+    program: Path, sweep: Callable[..., Finished]
+) -> None:
     options = ["+x=range(0,9)", "hydra.sweeper.n_trials=6", "hydra.sweeper.direction=minimize"]
 
-    sweep(program, *options)
+    sweep(*options)
     first = results(program)
-    sweep(program, *options)
+    sweep(*options)
 
     assert results(program) == first
     assert len(first["trials"]) == 6
     assert first["best_value"] == min(trial["value"] for trial in first["trials"])
 
 
-def test_trials_that_fail_are_told_and_the_others_count(program: Path) -> None:
+def test_trials_that_fail_are_told_and_the_others_count(
+    program: Path, sweep: Callable[..., Finished]
+) -> None:
     options = ["+x=int(interval(1,8))", "+fails_above=6", "+nan_below=2"]
 
     done = sweep(
-        program,
         *options,
         "hydra.sweeper.n_trials=12",
         "hydra/launcher=joblib",
@@ -122,8 +127,10 @@ def test_trials_that_fail_are_told_and_the_others_count(program: Path) -> None:
         (["+x=interval(5,1)"], "x: "),
     ],
 )
-def test_what_can_t_be_searched_is_told(overrides: list[str], message: str, program: Path) -> None:
-    done = sweep(program, *overrides)
+def test_what_can_t_be_searched_is_told(
+    overrides: list[str], message: str, sweep: Callable[..., Finished]
+) -> None:
+    done = sweep(*overrides)
 
     assert done.returncode == 1
     assert message in done.stderr

@@ -2,14 +2,14 @@
 
 import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 
 import pytest
 import wandb
 
 from pipeline.git import read_code
 from pipeline.root import ROOT
+from tests.warm import Finished, WarmPython
 from wandb_server import Server, ensure_running
 
 
@@ -33,19 +33,21 @@ def settings_of(server: Server) -> wandb.Settings:
     return wandb.Settings(base_url=server.base_url, api_key=server.api_key)
 
 
-def roll_back(*overrides: str, tool: str = "rollback") -> "subprocess.CompletedProcess[str]":
-    environment = {name: os.environ[name] for name in os.environ if name != "WANDB_SERVICE"}
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", tool, "main.wandb=local", *overrides],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def roll_back(python: WarmPython) -> Callable[..., Finished]:
+    """Return a function that runs a tool: roll_back("main.random_seed=1", tool="history")."""
+
+    def roll_back(*overrides: str, tool: str = "rollback") -> Finished:
+        environment = {name: os.environ[name] for name in os.environ if name != "WANDB_SERVICE"}
+        command = ["-m", "pipeline", tool, "main.wandb=local", *overrides]
+        return python.run(
+            *command, cwd=ROOT, env=environment, libraries=("hydra", "wandb.apis.public")
+        )
+
+    return roll_back
 
 
-def test_there_and_back(api: wandb.Api) -> None:
+def test_there_and_back(api: wandb.Api, roll_back: Callable[..., Finished]) -> None:
     nothing = roll_back("main.project_name=back")
     assert nothing.returncode == 1
     assert "of local/back/model_export, prod is model_export:v0, previous is nobody" in (
@@ -80,7 +82,9 @@ def test_there_and_back(api: wandb.Api) -> None:
     assert api.artifact("back/model_export:v0").metadata["number"] == 0
 
 
-def test_history_tells_a_tag_by_hand_from_a_promotion() -> None:
+def test_history_tells_a_tag_by_hand_from_a_promotion(
+    roll_back: Callable[..., Finished],
+) -> None:
     with wandb.init(project="by-hand", settings=settings_of(ensure_running())) as run:
         model = wandb.Artifact("model_export", type="model")
         with model.new_file("number.txt") as file:
@@ -109,7 +113,9 @@ def test_history_tells_a_tag_by_hand_from_a_promotion() -> None:
         ("main.project_name=new", "prod is nobody, previous is nobody"),
     ],
 )
-def test_what_can_t_be_is_told(override: str, message: str) -> None:
+def test_what_can_t_be_is_told(
+    override: str, message: str, roll_back: Callable[..., Finished]
+) -> None:
     result = roll_back(override)
 
     assert result.returncode == 1

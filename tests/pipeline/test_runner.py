@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.root import ROOT
 from pipeline.runner import absolute_source
+from tests.warm import WarmPython
 
 TELEMETRY = """
 import main
@@ -37,19 +38,19 @@ def test_a_relative_source_starts_at_the_project_and_a_tilde_at_home() -> None:
     assert absolute_source("~/x.csv") == str(Path.home() / "x.csv")
 
 
-def test_a_w_and_b_that_can_t_be_used_is_told(tmp_path: Path) -> None:
+def test_a_w_and_b_that_can_t_be_used_is_told(tmp_path: Path, python: WarmPython) -> None:
     # A process of its own: where wandb has no key, it takes another host's of the same process.
-    result = subprocess.run(
-        [sys.executable, "-m", "pipeline", "history"],
+    result = python.run(
+        "-m",
+        "pipeline",
+        "history",
         cwd=ROOT,
         env={
             "HOME": str(tmp_path),
             "PATH": os.environ["PATH"],
             "WANDB_BASE_URL": "http://127.0.0.1:9",
         },
-        capture_output=True,
-        text=True,
-        check=False,
+        libraries=("hydra", "wandb.apis.public"),
     )
 
     assert result.returncode == 1

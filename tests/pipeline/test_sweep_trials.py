@@ -2,8 +2,7 @@
 
 import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from pipeline.root import ROOT
 from pipeline.schema import register_schema
 from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.trial import read_trials
+from tests.warm import Finished, WarmPython
 
 # The real config and callbacks around a task that takes no time.
 PROGRAM = """
@@ -52,16 +52,21 @@ sys.exit(run_main(task))
 DEPTH = "random_forest_pipeline.random_forest.max_depth"
 
 
-def run(program: Path, *overrides: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(program), "-m", *overrides],
-        cwd=program.parent,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+@pytest.fixture
+def run(python: WarmPython) -> Callable[..., Finished]:
+    """Return a function that sweeps over a program: run(program, "a=1,2")."""
+
+    def run(program: Path, *overrides: str) -> Finished:
+        return python.run(
+            str(program),
+            "-m",
+            *overrides,
+            cwd=program.parent,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            libraries=("hydra",),
+        )
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def run(program: Path, *overrides: str) -> "subprocess.CompletedProcess[str]":
     ids=["basic", "joblib"],
 )
 def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
-    overrides: list[str], workers: int, tmp_path: Path
+    overrides: list[str], workers: int, tmp_path: Path, run: Callable[..., Finished]
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"ROOT = {str(ROOT)!r}\n{PROGRAM}")
@@ -154,7 +159,7 @@ def test_a_sweep_that_makes_no_sense_is_refused(overrides: list[str], message: s
     ids=lambda value: str(value)[:60],
 )
 def test_what_is_refused_ends_the_program_before_the_first_trial(
-    overrides: list[str], message: str, tmp_path: Path
+    overrides: list[str], message: str, tmp_path: Path, run: Callable[..., Finished]
 ) -> None:
     program = tmp_path / "main.py"
     program.write_text(f"ROOT = {str(ROOT)!r}\n{START}")

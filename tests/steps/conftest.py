@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,9 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.warm import Finished
 from wandb_server import ensure_running
 
 ROOT = Path(__file__).parents[2]
+# What steps import, most of which takes longer than their work on small tables.
+LIBRARIES = ("wandb", "mlflow.sklearn", "sklearn.ensemble", "pyarrow.parquet", "matplotlib.figure")
 
 
 @pytest.fixture(scope="session")
@@ -51,22 +53,14 @@ def step_environment():
 
 
 @pytest.fixture(scope="session")
-def run_python(step_environment):
+def run_python(python, step_environment):
     """Return a function that runs a Python command against the session's local server.
 
     run_python("project", "run.py", "--x=1", cwd=folder) gives the finished process.
     """
 
-    def run(project: str, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *command],
-            cwd=cwd,
-            env=step_environment(project),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def run(project: str, *command: str, cwd: Path = ROOT) -> Finished:
+        return python.run(*command, cwd=cwd, env=step_environment(project), libraries=LIBRARIES)
 
     return run
 
@@ -78,7 +72,7 @@ def run_step(run_python):
     run_step("preprocess", "project", target="genre", ...) gives the finished process.
     """
 
-    def run(step: str, project: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+    def run(step: str, project: str, **parameters: object) -> Finished:
         arguments = [f"--{name}={value}" for name, value in parameters.items()]
         return run_python(project, "run.py", *arguments, cwd=ROOT / step)
 
