@@ -2,85 +2,20 @@
 
 import csv
 import io
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import requests
 
-from wandb_server import Server
+from tests.server.conftest import KEY, LiveServer, Nursery, use_sdk
+from tests.server.hostile import HOSTILE, log_hostile
 from wandb_server.auth import SESSION_COOKIE, Signer
 from wandb_server.pages import formats
 from wandb_server.service import SIGN_IN
-
-HOSTILE = "<img src=x onerror=alert(1)>\"'<script>"
-# What the SDK is given in every place where a page shows it. PNG: one pixel.
-LOG = r"""
-import base64, json, os, sys, wandb
-hostile = sys.argv[1]
-png = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
-       "AABJRU5ErkJggg==")
-open("pixel.png", "wb").write(base64.b64decode(png))
-open("page " + hostile.replace("/", "") + ".html", "w").write("<script>alert(1)</script>")
-with wandb.init(project="songs", job_type="train", group="trial " + hostile, name="run " + hostile,
-                notes="note " + hostile, tags=["tag " + hostile],
-                config={"key " + hostile: {"deep": "value " + hostile}, "max_depth": 13}) as run:
-    run.define_metric("epoch")
-    run.define_metric("val/*", step_metric="epoch")
-    for epoch in range(3):
-        run.log({"val/roc_auc_ovo": 0.953412, "epoch": epoch, "metric " + hostile: epoch})
-    run.log({"matrix": wandb.Image("pixel.png"), "errors":
-             wandb.Table(columns=["column " + hostile], data=[["cell " + hostile]])})
-    shots = wandb.Table(columns=["picture", "report"])
-    shots.add_data(wandb.Image("pixel.png", caption="shot " + hostile), wandb.Html(hostile))
-    run.log({"shots": shots})
-    bars = wandb.Table(columns=["name", "value"], data=[["bar " + hostile, 1]])
-    run.log({"plot " + hostile: wandb.plot.bar(bars, "name", "value", title="title " + hostile),
-             "own": wandb.plot_table("me/own " + hostile, bars, {}),
-             "confusion": wandb.plot.confusion_matrix(
-                 y_true=[0, 1, 1], preds=[0, 1, 0], class_names=["class " + hostile, "other"])})
-    run.log({"weights " + hostile: wandb.Histogram([1, 2, 2, 3]),
-             "page " + hostile: wandb.Html("<script>alert(1)</script>")})
-    # What the SDK makes of a figure of plotly, without that package.
-    os.makedirs("media/plotly")
-    with open("media/plotly/figure.plotly.json", "w") as file:
-        json.dump({"data": [{"type": "scatter", "name": "line " + hostile, "y": [1, 2]},
-                            {"type": "scatter", "name": "other", "y": [3, 4]}],
-                   "layout": {"title": {"text": "figure " + hostile}}}, file)
-    run.save("media/plotly/*", policy="now")
-    run.log({"figure": {"_type": "plotly-file", "path": "media/plotly/figure.plotly.json"}})
-    run.summary["said " + hostile] = "summary " + hostile
-    run.alert("alert " + hostile, "alarm " + hostile)
-    print("console \x1b[31m" + hostile + "\x1b[0m")
-    run.save("page*.html", policy="now")
-    made = wandb.Artifact("model_export", "model " + hostile, description="about " + hostile,
-                          metadata={"rows": 42305, "meta " + hostile: "data " + hostile})
-    made.add_file("pixel.png")
-    made.add(shots, "shots")
-    made.add_file("page " + hostile.replace("/", "") + ".html")
-    with made.new_file("rows.csv") as file:
-        file.write("csv " + hostile.replace('"', "").replace("'", "") + "\n1\n")
-    made.add_reference("https://example.org/" + hostile, name="elsewhere", checksum=False)
-    made = run.log_artifact(made, aliases=["latest", "prod", "alias " + hostile]).wait()
-    urls = [run.url, run.project_url, made.url]
-with wandb.init(project="songs", job_type="evaluate", config={"max_depth": 5}) as run:
-    run.use_artifact("model_export:prod")
-    again = wandb.Artifact("model_export", "model " + hostile, metadata={"rows": 7})
-    again.add_file("pixel.png")
-    run.log_artifact(again).wait()
-    run.summary["val/roc_auc_ovo"] = 0.5
-wandb.sweep({"method": "random", "metric": {"name": "val/roc_auc_ovo", "goal": "maximize"},
-             "parameters": {"key " + hostile: {"values": ["value " + hostile]}},
-             "name": "sweep " + hostile}, project="songs")
-print(*urls, sep="\n")
-"""
 
 
 @dataclass
@@ -115,33 +50,37 @@ def read(reply: requests.Response) -> Page:
     return page
 
 
-@pytest.fixture(scope="module")
-def site(isolated_home: Path, module_server: Server) -> Server:
-    """A server with two runs and an artifact, hostile wherever they can be."""
-    server = module_server
-    folder = isolated_home / "hostile"
-    folder.mkdir()
-    environment = os.environ | server.environment() | {"WANDB_SILENT": "true"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOG, HOSTILE],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (folder / "urls").write_text("\n".join(done.stdout.splitlines()[-3:]))
-    return server
+@dataclass
+class Site:
+    """A server with two runs and an artifact, hostile wherever they can be.
+
+    `printed` are the addresses that the SDK gives of a run, the project and the artifact.
+    """
+
+    base_url: str
+    printed: list[str]
+
+
+def sign_in_url(site: Site, target: str = "/") -> str:
+    query = urlencode({"token": Signer(KEY).sign(SIGN_IN, 600), "next": target})
+    return f"{site.base_url}/signin?{query}"
 
 
 @pytest.fixture(scope="module")
-def browser(site: Server) -> Iterator[requests.Session]:
+def site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    server = LiveServer(tmp_path_factory.mktemp("site") / "data", nursery)
+    with use_sdk(server.base_url, tmp_path_factory.mktemp("sdk")) as wandb:
+        printed = log_hostile(wandb)
+    yield Site(server.base_url, printed)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator[requests.Session]:
     """A browser that followed a sign-in link."""
     with requests.Session() as session:
         session.headers["Accept"] = "text/html"
-        assert session.get(site.sign_in_url(), timeout=10).ok
+        assert session.get(sign_in_url(site), timeout=10).ok
         yield session
 
 
@@ -164,7 +103,7 @@ ASKED = [
 
 
 @pytest.fixture(scope="module")
-def pages(site: Server, browser: requests.Session) -> dict[str, Page]:
+def pages(site: Site, browser: requests.Session) -> dict[str, Page]:
     """Every page and file that can be reached by links, and some forms' answers, by path."""
     found: dict[str, Page] = {}
     waiting = ["/", *ASKED]
@@ -207,10 +146,8 @@ def test_the_pages_lead_from_projects_to_runs_artifacts_and_files(pages: dict[st
         assert shown in version.text
 
 
-def test_the_addresses_that_the_sdk_prints_are_pages(
-    site: Server, browser: requests.Session, isolated_home: Path
-) -> None:
-    for url in (isolated_home / "hostile" / "urls").read_text().splitlines():
+def test_the_addresses_that_the_sdk_prints_are_pages(site: Site, browser: requests.Session) -> None:
+    for url in site.printed:
         assert url.startswith(site.base_url)
         assert browser.get(url, timeout=10).status_code == 200
 
@@ -240,6 +177,7 @@ def test_nothing_that_was_logged_becomes_markup(pages: dict[str, Page]) -> None:
         *("model ", "about ", "meta ", "data ", "alias ", "https://example.org/"),
         *("metric ", "column ", "cell ", "sweep ", "alert ", "alarm "),
         *("bar ", "title ", "me/own ", "class ", "weights ", "page ", "line ", "figure "),
+        *("boxes ", "caption ", "kind ", "score ", "mask ", "label ", "space "),
     ],
 )
 def test_hostile_text_is_shown_as_text(pages: dict[str, Page], prefix: str) -> None:
@@ -282,6 +220,12 @@ def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:
     assert any(f"metric {HOSTILE} from 0 to 2, at last 2." in text for text in said)
 
 
+def test_a_point_cloud_is_drawn_and_described_in_words(pages: dict[str, Page]) -> None:
+    run = only(pages, "/runs/", "0.953412")
+    said = [str(attributes.get("aria-label")) for tag, attributes in run.tags if tag == "svg"]
+    assert "cloud: 3 points: x from 0 to 1, y from 0 to 1, z from 0 to 1." in said
+
+
 def test_plots_of_the_sdk_are_drawn_and_others_stay_tables(pages: dict[str, Page]) -> None:
     run = only(pages, "/runs/", "0.953412")
     said = {str(attributes.get("aria-label")) for tag, attributes in run.tags if tag == "svg"}
@@ -304,14 +248,24 @@ def test_files_in_the_cells_of_a_table_are_shown_by_the_run_and_by_the_artifact(
 
 
 @pytest.mark.parametrize("step", ["x", "-1", "1.5", "9" * 40])
-@pytest.mark.usefixtures("site")
 def test_a_step_that_is_no_number_is_refused(
-    browser: requests.Session, step: str, isolated_home: Path
+    site: Site, browser: requests.Session, step: str
 ) -> None:
-    url = (isolated_home / "hostile" / "urls").read_text().splitlines()[0]
-    reply = browser.get(url, params={"step": step}, timeout=10)
+    reply = browser.get(site.printed[0], params={"step": step}, timeout=10)
     assert reply.status_code == 400
     assert "a whole number is wanted" in reply.text
+
+
+def test_smoothing_is_a_part_of_the_address(site: Site, browser: requests.Session) -> None:
+    for address in (site.printed[0], f"{site.base_url}/local/songs/compare"):
+        logged, smoothed, refused = (
+            browser.get(address, params={"smoothing": value}, timeout=10)
+            for value in ("", "0.6", "2")
+        )
+        assert ("pale" in logged.text, "pale" in smoothed.text) == (False, True)
+        assert 'name="smoothing" min="0" max="1" step="0.01" value="0.6"' in smoothed.text
+        assert refused.status_code == 400
+        assert "a number from 0 to 1 is wanted" in refused.text
 
 
 def test_metrics_are_drawn_over_the_axis_that_define_metric_names(pages: dict[str, Page]) -> None:
@@ -326,7 +280,7 @@ def test_metrics_are_drawn_over_the_axis_that_define_metric_names(pages: dict[st
 
 
 def test_the_csv_holds_what_the_filter_finds_and_no_formula(
-    site: Server, browser: requests.Session
+    site: Site, browser: requests.Session
 ) -> None:
     address = f"{site.base_url}/local/songs/runs.csv"
     query = {"filter": "max_depth = 13", "column": ["group", "summary.val/roc_auc_ovo"]}
@@ -337,9 +291,7 @@ def test_the_csv_holds_what_the_filter_finds_and_no_formula(
     assert row[1:] == [f"run {HOSTILE}", f"trial {HOSTILE}", "0.953412"]
 
 
-def test_an_unreadable_filter_is_explained_and_kept(
-    site: Server, browser: requests.Session
-) -> None:
+def test_an_unreadable_filter_is_explained_and_kept(site: Site, browser: requests.Session) -> None:
     page = read(browser.get(f"{site.base_url}/local/songs?filter=loss+%3E", timeout=10))
     assert "can't read the filter at its end" in page.text
     assert ("input", "loss >") in [(tag, attributes.get("value")) for tag, attributes in page.tags]
@@ -367,23 +319,21 @@ def test_versions_are_found_by_an_alias_and_by_their_number(pages: dict[str, Pag
 ALIAS = {"entity": "local", "project": "songs", "artifact": "model_export", "action": "set"}
 
 
-def token_of(site: Server, browser: requests.Session) -> str:
+def token_of(site: Site, browser: requests.Session) -> str:
     address = f"{site.base_url}/local/songs/artifacts/model/model_export/v1/alias?alias=new"
     page = read(browser.get(address, timeout=10))
     fields = {a.get("name"): a.get("value") for tag, a in page.tags if tag == "input"}
     return str(fields["token"])
 
 
-def change(site: Server, browser: requests.Session, **fields: str) -> requests.Response:
+def change(site: Site, browser: requests.Session, **fields: str) -> requests.Response:
     given = ALIAS | {"token": token_of(site, browser)} | fields
     headers = {"Origin": site.base_url, "Sec-Fetch-Site": "same-origin"}
     address = f"{site.base_url}/change/alias"
     return browser.post(address, given, headers=headers, timeout=10, allow_redirects=False)
 
 
-def test_an_alias_is_set_moved_and_removed_by_forms(
-    site: Server, browser: requests.Session
-) -> None:
+def test_an_alias_is_set_moved_and_removed_by_forms(site: Site, browser: requests.Session) -> None:
     address = f"{site.base_url}/local/songs/artifacts/model/model_export/staging"
     assert change(site, browser, alias="staging", version="v0", holder="").status_code == 303
     assert "model_export:v0" in read(browser.get(address, timeout=10)).text
@@ -394,7 +344,7 @@ def test_an_alias_is_set_moved_and_removed_by_forms(
     assert browser.get(address, timeout=10).status_code == 404
 
 
-def test_an_alias_that_moved_meanwhile_stays(site: Server, browser: requests.Session) -> None:
+def test_an_alias_that_moved_meanwhile_stays(site: Site, browser: requests.Session) -> None:
     reply = change(site, browser, alias="prod", version="v1", holder="v7")
     assert reply.status_code == 409
     assert "prod points to v0 by now, not to v7" in read(reply).text
@@ -414,7 +364,7 @@ def test_an_alias_that_moved_meanwhile_stays(site: Server, browser: requests.Ses
     ],
 )
 def test_an_impossible_change_is_refused(
-    site: Server, browser: requests.Session, fields: dict[str, str], status: int, reason: str
+    site: Site, browser: requests.Session, fields: dict[str, str], status: int, reason: str
 ) -> None:
     reply = change(site, browser, **{"version": "v1", **fields})
     assert reply.status_code == status
@@ -422,10 +372,10 @@ def test_an_impossible_change_is_refused(
 
 
 def test_nothing_changes_without_the_form_of_this_session(
-    site: Server, browser: requests.Session
+    site: Site, browser: requests.Session
 ) -> None:
     asked = {"alias": "stolen", "version": "v0", "holder": ""}
-    foreign_token = Signer(site.api_key).sign("change of another session", 600)
+    foreign_token = Signer(KEY).sign("change of another session", 600)
     for token in ("", "nonsense", foreign_token):
         assert change(site, browser, **asked, token=token).status_code == 403
     given = ALIAS | asked | {"token": token_of(site, browser)}
@@ -438,7 +388,7 @@ def test_nothing_changes_without_the_form_of_this_session(
     assert browser.get(again, timeout=10).status_code == 404
 
 
-def test_a_session_changes_nothing_but_by_forms(site: Server, browser: requests.Session) -> None:
+def test_a_session_changes_nothing_but_by_forms(site: Site, browser: requests.Session) -> None:
     reply = browser.post(
         f"{site.base_url}/graphql", json={"query": "{ viewer { id } }"}, timeout=10
     )
@@ -462,7 +412,7 @@ def test_files_are_served_where_no_script_runs(pages: dict[str, Page]) -> None:
         assert page.headers["x-content-type-options"] == "nosniff"
 
 
-def test_aliases_lead_to_their_version(site: Server, browser: requests.Session) -> None:
+def test_aliases_lead_to_their_version(site: Site, browser: requests.Session) -> None:
     address = f"{site.base_url}/local/songs/artifacts/model/model_export"
     by_alias = read(browser.get(f"{address}/prod", timeout=10))
     assert "model_export:v0" in by_alias.text
@@ -483,14 +433,14 @@ def test_aliases_lead_to_their_version(site: Server, browser: requests.Session) 
     ],
 )
 def test_what_does_not_exist_is_named(
-    site: Server, browser: requests.Session, path: str, reason: str
+    site: Site, browser: requests.Session, path: str, reason: str
 ) -> None:
     reply = browser.get(site.base_url + path, timeout=10)
     assert reply.status_code == 404
     assert reason in read(reply).text
 
 
-def test_without_a_cookie_there_is_only_the_way_to_sign_in(site: Server) -> None:
+def test_without_a_cookie_there_is_only_the_way_to_sign_in(site: Site) -> None:
     for path in ("/", "/local/songs", "/local/nothing"):
         reply = requests.get(site.base_url + path, headers={"Accept": "text/html"}, timeout=10)
         assert reply.status_code == 401
@@ -499,12 +449,12 @@ def test_without_a_cookie_there_is_only_the_way_to_sign_in(site: Server) -> None
         assert "WWW-Authenticate" not in reply.headers  # else the browser asks for a password
 
 
-def test_the_sign_in_page_has_its_style(site: Server) -> None:
+def test_the_sign_in_page_has_its_style(site: Site) -> None:
     reply = requests.get(f"{site.base_url}/static/style.css", timeout=10)
     assert reply.headers["Content-Type"].startswith("text/css")
 
 
-def test_a_link_from_another_site_makes_the_page_load_itself_again(site: Server) -> None:
+def test_a_link_from_another_site_makes_the_page_load_itself_again(site: Site) -> None:
     headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}
     reply = requests.get(site.base_url, headers=headers, timeout=10)
     assert '<meta http-equiv="refresh" content="0">' in reply.text
@@ -513,9 +463,9 @@ def test_a_link_from_another_site_makes_the_page_load_itself_again(site: Server)
 
 
 def test_a_sign_in_link_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
-    site: Server,
+    site: Site,
 ) -> None:
-    reply = requests.get(site.sign_in_url("/local/songs"), allow_redirects=False, timeout=10)
+    reply = requests.get(sign_in_url(site, "/local/songs"), allow_redirects=False, timeout=10)
     assert (reply.status_code, reply.headers["Location"]) == (303, "/local/songs")
     cookie = reply.headers["Set-Cookie"]
     assert cookie.startswith(f"{SESSION_COOKIE}=")
@@ -523,10 +473,10 @@ def test_a_sign_in_link_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
     assert "SameSite=strict" in cookie
 
 
-def test_expired_forged_and_borrowed_tokens_do_not_sign_in(site: Server) -> None:
-    expired = Signer(site.api_key).sign(SIGN_IN, -1)
+def test_expired_forged_and_borrowed_tokens_do_not_sign_in(site: Site) -> None:
+    expired = Signer(KEY).sign(SIGN_IN, -1)
     forged = Signer("0" * 64).sign(SIGN_IN, 600)
-    borrowed = Signer(site.api_key).sign("GET /download/x", 600)
+    borrowed = Signer(KEY).sign("GET /download/x", 600)
     for token in ("", "nonsense", expired, forged, borrowed):
         address = f"{site.base_url}/signin"
         headers = {"Accept": "text/html"}
@@ -540,8 +490,8 @@ def test_expired_forged_and_borrowed_tokens_do_not_sign_in(site: Server) -> None
     "target",
     ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "javascript:alert(1)"],
 )
-def test_signing_in_never_leads_to_another_site(site: Server, target: str) -> None:
-    reply = requests.get(site.sign_in_url(target), allow_redirects=False, timeout=10)
+def test_signing_in_never_leads_to_another_site(site: Site, target: str) -> None:
+    reply = requests.get(sign_in_url(site, target), allow_redirects=False, timeout=10)
     assert reply.headers["Location"] == "/"
 
 

@@ -50,15 +50,21 @@ RUNS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "wandb.sqlite3")
+def fill(folder: Path) -> Database:
+    database = Database(folder / "wandb.sqlite3")
     with database.write() as connection:
         project = ensure_project(connection, "local", "songs")
         for number, fields in enumerate(RUNS):
             run = create_run(connection, project.id, f"id{number}", "finished")
             texts = {name: json.dumps(fields[name]) for name in ("config", "summaryMetrics")}
             update_run(connection, run.id, fields | texts)
+    return database
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The runs, which no test changes."""
+    database = fill(tmp_path_factory.mktemp("table"))
     yield database
     database.close()
 
@@ -183,9 +189,8 @@ def test_details_of_a_metric_take_no_column_from_metrics() -> None:
     assert "summary.standard_error/val/loss" not in chosen
 
 
-def test_pages_hold_fifty_runs_and_the_last_one_answers_for_those_beyond(
-    database: Database,
-) -> None:
+def test_pages_hold_fifty_runs_and_the_last_one_answers_for_those_beyond(tmp_path: Path) -> None:
+    database = fill(tmp_path)
     with database.write() as connection:
         for number in range(PAGE_SIZE):
             create_run(connection, 1, f"more{number}", "finished")
@@ -194,6 +199,7 @@ def test_pages_hold_fifty_runs_and_the_last_one_answers_for_those_beyond(
         first, last, beyond = (cut_page(connection, found, number) for number in (1, 2, 99))
     assert (len(first.runs), len(last.runs), first.total, first.pages) == (PAGE_SIZE, 3, 53, 2)
     assert beyond.runs[0]["name"] == last.runs[0]["name"]
+    database.close()
 
 
 def test_an_address_holds_the_whole_view() -> None:
