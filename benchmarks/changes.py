@@ -7,9 +7,30 @@ from benchmarks.alone import make_joblib
 from benchmarks.contestants import Contestant, make_main, make_mlflow
 from benchmarks.place import Place
 from benchmarks.recording import StepCall
-from benchmarks.tools import DEPTHS, WORKERS, Tool, depth_of, find_training, seed_of
+from benchmarks.tools import DEPTHS, WORKERS, Tool, depth_of, find_training, pick, seed_of
 
 FOREST = "random_forest_pipeline.random_forest"
+
+
+def make_main_tool(place: Place, overrides: list[str]) -> Tool:
+    """main.py, with all that it sees by itself."""
+    words = ["-m", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={WORKERS}", *overrides]
+    words.append(f"{FOREST}.max_depth={','.join(map(str, DEPTHS))}")
+
+    def change_depth(number: int) -> list[str]:
+        return [f"{FOREST}.max_depth={depth_of(number)}"]
+
+    def change_trials(number: int) -> list[str]:
+        return [f"{FOREST}.random_state={seed_of(number)}"]
+
+    again = make_main(place, overrides)
+    return Tool(
+        # Nothing is reused: what the others do each time is compared.
+        steps=make_main(place, [*overrides, "main.cache=false"]),
+        unchanged=again,
+        depth=again.also(change=change_depth),
+        trials=make_main(place, words).also(label="python main.py -m", change=change_trials),
+    )
 
 
 def make_unchanged(
@@ -30,7 +51,7 @@ def make_unchanged(
             change=forget,
         ),
         "mlflow": make_mlflow(place, overrides),
-        **{name: tool.unchanged for name, tool in tools.items()},
+        **pick(tools, "unchanged"),
     }
 
 
@@ -39,14 +60,7 @@ def make_depth(
 ) -> dict[str, Contestant]:
     """Each round has another max_depth, and nothing else has changed."""
     find_training(calls)
-
-    def change(number: int) -> list[str]:
-        return [f"{FOREST}.max_depth={depth_of(number)}"]
-
-    return {
-        "main": make_main(place, overrides).also(change=change),
-        **{name: tool.depth for name, tool in tools.items()},
-    }
+    return pick({"main": make_main_tool(place, overrides), **tools}, "depth")
 
 
 def make_trials(
@@ -54,17 +68,8 @@ def make_trials(
 ) -> dict[str, Contestant]:
     """A trial for each of DEPTHS on WORKERS, with data that were prepared before."""
     find_training(calls)
-    words = ["-m", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={WORKERS}", *overrides]
-    words.append(f"{FOREST}.max_depth={','.join(map(str, DEPTHS))}")
-
-    def change(number: int) -> list[str]:
-        return [f"{FOREST}.random_state={seed_of(number)}"]
-
-    return {
-        "joblib": make_joblib(place, calls),
-        "main": make_main(place, words).also(label="python main.py -m", change=change),
-        **{name: tool.trials for name, tool in tools.items() if tool.trials},
-    }
+    run_by = {"main": make_main_tool(place, overrides), **tools}
+    return {"joblib": make_joblib(place, calls), **pick(run_by, "trials")}
 
 
 Maker = Callable[[Place, list[str], list[StepCall], Mapping[str, Tool]], dict[str, Contestant]]

@@ -73,23 +73,28 @@ def warm_up(place: Place, contestant: Contestant, calls: list[StepCall]) -> None
 
 
 def race(
-    place: Place, contestants: Mapping[str, Contestant], calls: list[StepCall], rounds: int
+    place: Place, contestants: Mapping[str, Contestant], calls: list[StepCall], numbers: range
 ) -> dict[str, list[float]]:
-    """Run the contestants in turn, round by round; return seconds by part."""
+    """Run the contestants in turn, in the rounds of these numbers; return seconds by part."""
     seconds: dict[str, list[float]] = {part: [] for part in contestants}
-    for number in range(1, rounds + 1):
+    for turn, number in enumerate(numbers, start=1):
         for part, contestant in contestants.items():
             command = [*contestant.command, *contestant.change(number)]
             variables = variables_of(contestant, calls)
             measured = run(place, contestant.also(command=command), variables)
             seconds[part].append(measured.seconds)
-            logger.info("round %d: %6.2f s  %s", number, measured.seconds, contestant.label)
+            logger.info("round %d: %6.2f s  %s", turn, measured.seconds, contestant.label)
     return seconds
 
 
 def variables_of(contestant: Contestant, calls: list[StepCall]) -> dict[str, str]:
-    """Return what main.py would add to the environment of its steps, if that is to be given."""
-    return calls[0].variables if contestant.gets_variables else {}
+    """Return what main.py would add to the environment of its steps, if that is to be given.
+
+    Args:
+        contestant: Who gets it.
+        calls: The steps; none are given W&B variables if none use W&B.
+    """
+    return calls[0].variables if calls and contestant.gets_variables else {}
 
 
 def run(place: Place, contestant: Contestant, variables: Mapping[str, str]) -> Measured:
@@ -133,7 +138,7 @@ def trace_step(place: Place, step: StepCall) -> TracedStep:
         "WANDB_JOB_TYPE": step.step,
         "BENCHMARK_LAUNCHED": str(time.time()),
     }
-    measured = measure_in(place, command, place.project / step.step, variables)
+    measured = measure_in(place, command, step.folder or place.folder, variables)
     return TracedStep(measured, json.loads(result.read_text()))
 
 

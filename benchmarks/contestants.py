@@ -59,6 +59,11 @@ def make_mlflow(place: Place, overrides: list[str]) -> Contestant:
 
 def make_floor(place: Place, calls: list[StepCall]) -> Contestant:
     """Six plain W&B scripts, called one after the other from one shell script."""
-    script = place.folder / "six.sh"
-    script.write_text("\n".join(["set -e", *(call.shell() for call in calls)]))
-    return Contestant("six scripts from a shell", ["bash", str(script)], place.project)
+    command = write_script(place.folder / "six.sh", calls)
+    return Contestant("six scripts from a shell", command, place.project)
+
+
+def write_script(file: Path, calls: list[StepCall]) -> list[str]:
+    """Write a shell script that makes the calls one after the other; return what runs it."""
+    file.write_text("\n".join(["set -e", *(call.shell() for call in calls)]))
+    return ["bash", str(file)]

@@ -12,7 +12,7 @@ from programs import run_program
 
 
 class Trials(FlowSpec):
-    """Trains once for each file with settings, side by side, and evaluates one of the models."""
+    """Trains once for each set of arguments, side by side, and evaluates one of the models."""
 
     @step
     def start(self) -> None:
@@ -23,7 +23,7 @@ class Trials(FlowSpec):
     @step
     def train_random_forest(self) -> None:
         """Train."""
-        run_program("train_random_forest", self.input)
+        run_program("train_random_forest", **self.input)
         self.next(self.join)
 
     @step

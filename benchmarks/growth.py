@@ -54,6 +54,7 @@ def measure_growth(
     words = [str(HERE / "enlarge.py"), str(place.table), str(tables[TIMES]), str(TIMES)]
     call([str(place.python), *words], place.folder, place.variables)
     growth: Growth = {size: {} for size in tables}
+    contest.warm_up(place, make_single(place, calls, place.table), calls)
     for number in range(1, rounds + 1):
         for size, table in tables.items():
             project = f"main.project_name=times_{size}_round_{number}"

@@ -44,8 +44,10 @@ class Place:
         return self.folder / "scratch"
 
     def tool(self, name: str, *requirements: Path) -> Path:
-        """Return the Python of a new environment with what the requirements files name."""
-        return make_environment(self.folder / name, requirements, self.variables)
+        """Return the Python of an environment with what the files name, made when first asked."""
+        folder = self.folder / name
+        made = folder / "bin" / "python"
+        return made if made.exists() else make_environment(folder, requirements, self.variables)
 
 
 @contextmanager

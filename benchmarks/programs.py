@@ -4,36 +4,49 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def run_program(name: str, model_config: str | None = None) -> None:
-    """Run a step's program as `python run.py` in its folder would, unless it isn't to run.
+def run_program(name: str, **others: str) -> None:
+    """Run a step's program as Python in its folder would, unless it isn't to run.
 
     Args:
         name: The step.
-        model_config: File with the settings of the model, instead of the step's own.
+        others: Arguments that have another value than the step's own, such as model_config.
     """
-    arguments = json.loads(Path(os.environ["BENCHMARK_CALLS"]).read_text()).get(name)
-    if arguments is None:
+    call = json.loads(Path(os.environ["BENCHMARK_CALLS"]).read_text()).get(name)
+    if call is None:
         return
-    if model_config:
-        arguments[arguments.index("--model_config") + 1] = model_config
-    folder, before = Path(os.environ["BENCHMARK_PROJECT"]) / name, Path.cwd()
+    arguments = call["arguments"]
+    for argument, value in others.items():
+        arguments[arguments.index(f"--{argument}") + 1] = value
+    before = Path.cwd()
+    folder = before / call["folder"]
+    program = folder / arguments[0]
     os.environ["WANDB_JOB_TYPE"] = name
     sys.argv = arguments
-    sys.path.insert(0, str(folder))
     os.chdir(folder)
     try:
-        runpy.run_path("run.py", run_name="__main__")
+        with importable([program.parent, *map(Path, call["modules"])]):
+            runpy.run_path(str(program), run_name="__main__")
     finally:
         os.chdir(before)
-        sys.path.remove(str(folder))
-        unload(folder)
 
 
-def unload(folder: Path) -> None:
-    """Forget the modules of a folder: another step has others of the same names."""
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or "/").parent == folder:
-            del sys.modules[name]
+@contextmanager
+def importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Let modules of these folders be imported, and forget them in the end.
+
+    Another step has others of the same names.
+    """
+    before = sys.path
+    sys.path = [*map(str, folders), *before]
+    try:
+        yield
+    finally:
+        sys.path = before
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "/").parent in folders:
+                del sys.modules[name]

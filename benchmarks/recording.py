@@ -1,5 +1,6 @@
 """Takes down how main.py calls the steps, so that others can call them in just that way."""
 
+import json
 import os
 import shlex
 import shutil
@@ -26,19 +27,24 @@ STEPS = ("download", "preprocess", "check_data", "segregate", "train_random_fore
 
 @dataclass(frozen=True)
 class StepCall:
-    """How main.py called a step.
+    """How main.py called a step, or how its plain script is called.
 
     Attributes:
-        step: Name of the step and of its folder in the project.
+        step: Name of the step.
         python: Interpreter of its environment.
-        arguments: run.py and its arguments, with exact artifact versions.
+        arguments: The program and its arguments, with exact artifact versions.
         variables: The W&B variables that all steps of all runs have in common.
+        folder: Where it is called; None for a plain script, which reads and writes files in the
+            folder that it is called in.
+        modules: Folders whose modules it imports, besides the program's own.
     """
 
     step: str
     python: str
     arguments: list[str]
     variables: dict[str, str]
+    folder: Path | None
+    modules: tuple[str, ...] = ()
 
     def read(self, name: str) -> str:
         """Return the value of an argument."""
@@ -52,11 +58,30 @@ class StepCall:
 
     def command(self) -> str:
         """Return shell words that become the step, to be used in its folder."""
-        return f"WANDB_JOB_TYPE={self.step} exec {shlex.join([self.python, *self.arguments])}"
+        if self.folder:
+            own = f"WANDB_JOB_TYPE={self.step}"
+        else:
+            own = f"PYTHONPATH={shlex.quote(os.pathsep.join(self.modules))}"
+        return f"{own} exec {shlex.join([self.python, *self.arguments])}"
 
     def shell(self) -> str:
         """Return a line of shell that calls the step, in a shell of its own."""
-        return f"(cd {shlex.quote(self.step)} && {self.command()})"
+        enter = f"cd {shlex.quote(str(self.folder))} && " if self.folder else ""
+        return f"({enter}{self.command()})"
+
+
+def write_calls(calls: list[StepCall], file: Path) -> Path:
+    """Write calls down for a process that makes them itself: programs.py, or plain/single.py."""
+    content = {
+        step.step: {
+            "folder": str(step.folder or ""),
+            "modules": step.modules,
+            "arguments": step.arguments,
+        }
+        for step in calls
+    }
+    file.write_text(json.dumps(content))
+    return file
 
 
 def start_recording(place: Place) -> tuple[Path, dict[str, str]]:
@@ -98,6 +123,7 @@ def read_call(folder: Path, place: Place) -> StepCall:
         str(Path(activate).with_name("python") if activate else place.python),
         words[words.index("run.py") :],
         {name: value.replace(scratch, str(place.scratch)) for name, value in shared.items()},
+        place.project / folder.name,
     )
 
 

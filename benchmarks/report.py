@@ -87,6 +87,34 @@ def compare(rounds: Rounds, labels: Mapping[str, str], title: str) -> str:
     return format_table((title, "median s", "from - to", "ratio"), rows)
 
 
+def compare_situations(
+    rounds: Mapping[str, Rounds], labels: Mapping[str, str], titles: Mapping[str, str]
+) -> str:
+    """Tabulate each contestant in each situation: median, and median ratio to the first one's.
+
+    Args:
+        rounds: By situation; the first contestant stands in all of them.
+        labels: What the table calls a contestant, in the order of its rows.
+        titles: What it calls a situation.
+    """
+    first = next(iter(labels))
+    rows = [
+        [
+            label,
+            *(cell for found in rounds.values() for cell in _beside(found.get(name), found[first])),
+        ]
+        for name, label in labels.items()
+    ]
+    columns = [word for situation in rounds for word in (titles[situation], "ratio")]
+    return format_table(("seconds", *columns), rows)
+
+
+def _beside(seconds: Sequence[float] | None, base: Sequence[float]) -> tuple[str, str]:
+    if seconds is None:
+        return "-", "-"
+    return f"{median(seconds):.2f}", f"{median(map(_ratio, seconds, base)):.2f}"
+
+
 def check_aims(rounds: Rounds) -> str:
     """Tabulate the aims whose parts were measured: median over the rounds, limit, verdict."""
     rows = []

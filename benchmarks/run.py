@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import contest
+from benchmarks.alone import make_single
 from benchmarks.changes import CHANGES
 from benchmarks.contest import TOOLS
 from benchmarks.growth import measure_growth
@@ -20,15 +21,18 @@ from benchmarks.recording import StepCall
 from benchmarks.report import (
     check_aims,
     compare,
+    compare_situations,
     flatten_growth,
     tabulate_growth,
     tabulate_steps,
 )
+from benchmarks.tools import pick
+from benchmarks.untracked import LABELS, UNTRACKED, open_untracked
 
-PARTS = ("floor", "main", "mlflow", *TOOLS, "steps", *CHANGES, "big", "first")
+PARTS = ("floor", "main", "mlflow", *TOOLS, "steps", *CHANGES, *UNTRACKED, "big", "first")
 BESIDE_MAIN = ("mlflow", *TOOLS)
 # Minutes long: one round of them for each three of the others.
-LONG = ("trials", "big")
+LONG = ("trials", "untracked_trials", "big")
 
 
 def main(arguments: list[str]) -> None:
@@ -65,7 +69,7 @@ def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[f
     contestants = contest.make_contestants(place, options.parts, anew, calls, tools)
     figures: dict[str, Sequence[float]] = {}
     if contestants:
-        figures |= contest.race(place, contestants, calls, options.rounds)
+        figures |= contest.race(place, contestants, calls, range(1, options.rounds + 1))
         labels = {part: contestant.label for part, contestant in contestants.items()}
         print(f"\n{compare(figures, labels, 'six steps by')}", flush=True)
     if "steps" in options.parts:
@@ -74,6 +78,8 @@ def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[f
     for part in CHANGES:
         if part in options.parts:
             figures |= run_change(place, part, overrides, calls, tools, options)
+    if set(options.parts) & set(UNTRACKED):
+        run_untracked(place, overrides, calls, options)
     if "big" in options.parts:
         figures |= run_big(place, calls, options)
     return figures
@@ -98,10 +104,36 @@ def run_change(
         for name, contestant in contestants.items():
             if name != "first":  # which is main.py, too
                 contest.warm_up(place, contestant, calls)
-    seconds = contest.race(place, contestants, calls, rounds_of(part, options.rounds))
+    if part == "trials":
+        contest.warm_up(place, make_single(place, calls, place.table), calls)
+    seconds = contest.race(place, contestants, calls, numbers_of(part, options.rounds))
     labels = {name: contestant.label for name, contestant in contestants.items()}
     print(f"\n{compare(seconds, labels, title)}", flush=True)
     return {f"{part} {name}": values for name, values in seconds.items()}
+
+
+def run_untracked(
+    place: Place, overrides: list[str], calls: list[StepCall], options: argparse.Namespace
+) -> None:
+    """Measure those that run the plain scripts beside main.py, and print a table for each part."""
+    makers = {name: make for name, make in TOOLS.items() if name in options.tools}
+    tools = open_untracked(place, overrides, calls, makers)
+    for name, tool in tools.items():
+        if name != "main":  # which record_calls has run
+            contest.warm_up(place, tool.steps, [])
+    for part in [part for part in UNTRACKED if part in options.parts]:
+        seconds = {}
+        for situation in UNTRACKED[part]:
+            contestants = pick(tools, situation)
+            if situation == "unchanged":
+                for contestant in contestants.values():
+                    contest.warm_up(place, contestant, [])
+            seconds[situation] = contest.race(
+                place, contestants, [], numbers_of(part, options.rounds)
+            )
+        measured = set().union(*seconds.values())
+        labels = {name: LABELS[name] for name in tools if name in measured}
+        print(f"\n{compare_situations(seconds, labels, UNTRACKED[part])}", flush=True)
 
 
 def run_big(
@@ -109,7 +141,7 @@ def run_big(
 ) -> dict[str, Sequence[float]]:
     """Measure how time and memory grow with the rows, print the table, and return the figures."""
     make = partial(make_overrides, place, options.hydra_options)
-    growth = measure_growth(place, make, calls, rounds_of("big", options.rounds))
+    growth = measure_growth(place, make, calls, len(numbers_of("big", options.rounds)))
     print(f"\n{tabulate_growth(growth)}", flush=True)
     return flatten_growth(growth)
 
@@ -120,9 +152,11 @@ def make_overrides(place: Place, options: str, table: Path) -> list[str]:
     return [*overrides, *shlex.split(options)]
 
 
-def rounds_of(part: str, rounds: int) -> int:
-    """Return how many rounds of a part are measured."""
-    return max(1, rounds // 3) if part in LONG else rounds
+def numbers_of(part: str, rounds: int) -> range:
+    """Return the numbers of a part's rounds; main.py must not know those of another part."""
+    count = max(1, rounds // 3) if part in LONG else rounds
+    first = count + 1 if part in UNTRACKED else 1
+    return range(first, first + count)
 
 
 def describe_machine() -> str:

@@ -1,6 +1,7 @@
 """What other tools are given: the steps' programs, a project in W&B, and the changes to make."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +16,32 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool that has the pipeline as a project of its own.
+    """What runs the pipeline, in four situations; None where it isn't asked to.
 
     Attributes:
         steps: Runs all steps, whatever ran before.
         unchanged: Runs it once more when nothing has changed.
         depth: Runs what follows from another max_depth, which it writes down first.
-        trials: Trains once for each of DEPTHS on WORKERS, then evaluates one model; None for a
-            tool that isn't asked to.
+        trials: Trains once for each of DEPTHS on WORKERS, then evaluates one model.
     """
 
     steps: Contestant
-    unchanged: Contestant
-    depth: Contestant
+    unchanged: Contestant | None = None
+    depth: Contestant | None = None
     trials: Contestant | None = None
+
+
+def pick(tools: Mapping[str, Tool], situation: str) -> dict[str, Contestant]:
+    """Return the contestants of one situation, by name."""
+    found = {name: getattr(tool, situation) for name, tool in tools.items()}
+    return {name: contestant for name, contestant in found.items() if contestant}
+
+
+def make_folder(place: Place, tool: str, calls: list[StepCall]) -> Path:
+    """Return a new folder for a tool's project, one for the steps and one for plain scripts."""
+    folder = place.folder / f"{tool} {'pipeline' if calls[0].folder else 'untracked'}"
+    folder.mkdir()
+    return folder
 
 
 def adopt(calls: list[StepCall], settings: Path) -> list[StepCall]:
@@ -44,7 +57,7 @@ def adopt(calls: list[StepCall], settings: Path) -> list[StepCall]:
         if step.step == TRAIN:
             settings.write_text(Path(step.read("model_config")).read_text())
             step = step.give("model_config", str(settings))
-        if step.step == "evaluate":
+        if step.step == "evaluate" and step.folder:
             name = step.read("model_artifact").partition(":")[0]
             step = step.give("model_artifact", f"{name}:latest")
         adopted.append(step)
@@ -73,7 +86,7 @@ def find_training(calls: list[StepCall]) -> StepCall:
     for step in calls:
         if step.step == TRAIN:
             return step
-    raise BenchmarkError(f"depth, trials and big need the step {TRAIN}: leave it in hydra_options.")
+    raise BenchmarkError(f"depth and trials need the step {TRAIN}: leave it in hydra_options.")
 
 
 def depth_of(number: int) -> int:
@@ -97,6 +110,18 @@ def vary(text: str, **values: int) -> str:
         if not count:
             raise BenchmarkError(f"the model's settings have no {name} to change.")
     return text
+
+
+def list_trials(calls: list[StepCall], files: list[Path]) -> list[dict[str, str]]:
+    """Return the arguments that make a trial of each file with settings.
+
+    Models of steps are versions of one artifact, those of plain scripts are files of other names.
+    """
+    if find_training(calls).folder:
+        return [{"model_config": str(file)} for file in files]
+    return [
+        {"model_config": str(file), "export_artifact": f"model of {file.stem}"} for file in files
+    ]
 
 
 def write_trials(folder: Path, calls: list[StepCall], number: int) -> list[Path]:

@@ -1,12 +1,19 @@
 """The six steps as a Kedro project."""
 
-import json
 import shutil
 
 from benchmarks.contestants import Contestant
 from benchmarks.place import HERE, Place
-from benchmarks.recording import StepCall
-from benchmarks.tools import TRAIN, Tool, adopt, depth_of, make_steps_python, variables_for
+from benchmarks.recording import StepCall, write_calls
+from benchmarks.tools import (
+    TRAIN,
+    Tool,
+    adopt,
+    depth_of,
+    make_folder,
+    make_steps_python,
+    variables_for,
+)
 
 
 def make_kedro(place: Place, calls: list[StepCall]) -> Tool:
@@ -15,17 +22,15 @@ def make_kedro(place: Place, calls: list[StepCall]) -> Tool:
     That is how Kedro runs by default, and the quickest way for it: libraries are imported once.
     """
     python = make_steps_python(place, calls, "kedro", HERE / "kedro.txt")
-    folder = place.folder / "kedro pipeline"
-    shutil.copytree(HERE / "kedro_project", folder)
+    folder = make_folder(place, "kedro", calls)
+    shutil.copytree(HERE / "kedro_project", folder, dirs_exist_ok=True)
     settings = folder / "conf" / "base" / "parameters.yml"
-    arguments = {step.step: step.arguments for step in adopt(calls, settings)}
-    (folder / "calls.json").write_text(json.dumps(arguments))
+    written = write_calls(adopt(calls, settings), folder / "calls.json")
     variables = {
         **variables_for("kedro"),
         "PYTHONPATH": str(HERE),
         "KEDRO_DISABLE_TELEMETRY": "1",
-        "BENCHMARK_CALLS": str(folder / "calls.json"),
-        "BENCHMARK_PROJECT": str(place.project),
+        "BENCHMARK_CALLS": str(written),
     }
 
     def make(label: str, *words: str) -> Contestant:

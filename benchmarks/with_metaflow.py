@@ -4,13 +4,15 @@ import json
 
 from benchmarks.contestants import Contestant
 from benchmarks.place import HERE, Place
-from benchmarks.recording import StepCall
+from benchmarks.recording import StepCall, write_calls
 from benchmarks.tools import (
     TRAIN,
     WORKERS,
     Tool,
     adopt,
     depth_of,
+    list_trials,
+    make_folder,
     make_steps_python,
     variables_for,
     vary,
@@ -25,16 +27,14 @@ def make_metaflow(place: Place, calls: list[StepCall]) -> Tool:
     cost it more, so it gets one environment that holds what all steps need.
     """
     python = make_steps_python(place, calls, "metaflow", HERE / "metaflow.txt")
-    folder = place.folder / "metaflow"
+    folder = make_folder(place, "metaflow", calls)
     settings, trials = folder / "model_config.yaml", folder / "trials.json"
-    arguments = {step.step: step.arguments for step in adopt(calls, settings)}
-    (folder / "calls.json").write_text(json.dumps(arguments))
+    written = write_calls(adopt(calls, settings), folder / "calls.json")
     variables = {
         **variables_for("metaflow"),
         "METAFLOW_HOME": str(folder / "settings"),
         "METAFLOW_USER": "benchmark",
-        "BENCHMARK_CALLS": str(folder / "calls.json"),
-        "BENCHMARK_PROJECT": str(place.project),
+        "BENCHMARK_CALLS": str(written),
         "BENCHMARK_TRIALS": str(trials),
     }
     quick = ["--quiet", "--no-pylint", "--event-logger=nullSidecarLogger"]
@@ -50,7 +50,7 @@ def make_metaflow(place: Place, calls: list[StepCall]) -> Tool:
 
     def change_trials(number: int) -> list[str]:
         files = write_trials(folder / "trials", calls, number)
-        trials.write_text(json.dumps([str(file) for file in files]))
+        trials.write_text(json.dumps(list_trials(calls, files)))
         return []
 
     foreach = make("Metaflow foreach", "flow_trials.py", "run", "--max-workers", str(WORKERS))

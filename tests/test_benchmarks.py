@@ -1,5 +1,6 @@
 """The benchmark measures what it says, and computes its tables from that."""
 
+import importlib
 import json
 import os
 import re
@@ -7,19 +8,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import report, run
+from benchmarks.alone import PLAIN, make_plain, script_trials
 from benchmarks.contest import find_command
 from benchmarks.enlarge import enlarge
-from benchmarks.place import HERE, BenchmarkError, isolate
-from benchmarks.programs import run_program
+from benchmarks.place import HERE, BenchmarkError, Place, isolate
+from benchmarks.programs import importable, run_program
+from benchmarks.recording import StepCall, write_calls
 from benchmarks.report import TracedStep
 from benchmarks.timing import Measured, measure
-from benchmarks.tools import vary
+from benchmarks.tools import list_trials, vary, write_trials
+from benchmarks.with_dvc import make_stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,6 +66,31 @@ def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     ((aim, seconds, *_),) = cells(aims)
     assert (aim, seconds) == ("unchanged: python main.py", cells(unchanged)[0][1])
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.exhaustive
+def test_the_plain_scripts_do_all_steps_by_a_shell_and_in_one_process(tmp_path: Path) -> None:
+    options = ["--rounds", "1", "--env_manager", "local", "--tools", "none"]
+    options += ["--parts", "untracked,untracked_trials"]
+
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", *options],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    _, once, trials = result.stdout.strip().split("\n\n")
+    labels = ["python main.py, tracked", "one process", "scripts from a shell"]
+    assert [row[0] for row in cells(once)] == [row[0] for row in cells(trials)] == labels
+    _, process, shell = cells(once)
+    assert process[3:] == ["-", "-", "-", "-"]
+    assert shell[3:5] == ["-", "-"]
+    assert "-" not in shell[1:3] + shell[5:]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_contestant_is_compared_round_by_round() -> None:
@@ -169,10 +199,11 @@ def test_programs_of_one_process_have_modules_of_their_own(
             "import sys, namesake\nwith open(sys.argv[1], 'a') as file: file.write(namesake.NAME)"
         )
     result = tmp_path / "result"
-    calls = {step: ["run.py", str(result)] for step in ("one", "two")}
-    (tmp_path / "calls.json").write_text(json.dumps(calls))
-    monkeypatch.setenv("BENCHMARK_CALLS", str(tmp_path / "calls.json"))
-    monkeypatch.setenv("BENCHMARK_PROJECT", str(tmp_path))
+    calls = [
+        StepCall(step, "python", ["run.py", str(result)], {}, tmp_path / step)
+        for step in ("one", "two")
+    ]
+    monkeypatch.setenv("BENCHMARK_CALLS", str(write_calls(calls, tmp_path / "calls.json")))
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setenv("WANDB_JOB_TYPE", "")
 
@@ -231,6 +262,114 @@ def test_the_first_run_is_the_line_of_the_readme() -> None:
     command = find_command((ROOT / "README.md").read_text())
 
     assert re.search(r"pip install .* && mlflow run \. --env-manager uv$", command)
+
+
+def recorded_calls(folder: Path) -> list[StepCall]:
+    """Return calls as main.py makes them, with the arguments that name what goes in and out."""
+    arguments = {
+        "download": {"url": "file:///songs", "output_artifact": "raw"},
+        "preprocess": {"input_artifact": "raw:v0", "output_artifact": "clean"},
+        "check_data": {"sample_artifact": "clean:v1", "report_artifact": "report"},
+        "segregate": {"input_artifact": "clean:v1", "train_artifact": "a", "test_artifact": "b"},
+        "train_random_forest": {
+            "train_artifact": "a:v0",
+            "model_config": str(folder / "forest.yaml"),
+            "export_artifact": "model",
+        },
+        "evaluate": {
+            "model_artifact": "model:v9",
+            "test_artifact": "b:v0",
+            "card_artifact": "card",
+        },
+    }
+    (folder / "forest.yaml").write_text("max_depth: 13\nn_jobs: -1\nrandom_state: 42\n")
+    calls = []
+    for step, values in arguments.items():
+        (folder / step).mkdir()
+        words = [word for name, value in values.items() for word in (f"--{name}", value)]
+        calls.append(StepCall(step, "python", ["run.py", *words], {"WANDB_X": "y"}, folder / step))
+    return calls
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path, tmp_path, tmp_path / "table.parquet", Path("python"), "local", {})
+
+
+def test_a_plain_script_is_called_as_its_step_with_files_and_without_w_and_b(place: Place) -> None:
+    calls = recorded_calls(place.folder)
+
+    plain = {step.step: step for step in make_plain(place, calls)}
+
+    assert plain["evaluate"].arguments == [
+        *(str(PLAIN / "evaluate.py"), "--model_artifact", "model"),
+        *("--test_artifact", "b", "--card_artifact", "card"),
+    ]
+    assert plain["download"].read("url") == "file:///songs"
+    assert not any("WANDB" in step.command() or step.variables for step in plain.values())
+    with pytest.raises(BenchmarkError, match="leave out preprocess"):
+        make_plain(place, [step for step in calls if step.step != "preprocess"])
+
+
+def test_dvc_passes_files_from_stage_to_stage_in_the_order_of_the_steps(place: Place) -> None:
+    stages = make_stages(place, make_plain(place, recorded_calls(place.folder)))
+
+    assert list(stages["segregate"]["outs"]) == [{n: {"cache": False}} for n in ("a", "b")]
+    made = [[next(iter(out)) for out in stage["outs"]] for stage in stages.values()]
+    for before, stage in zip([[str(place.table)], *made], stages.values(), strict=False):
+        assert set(before) <= set(stage["deps"])
+    assert set(stages["evaluate"]["deps"]) == {str(PLAIN / "evaluate.py"), "model", "b"}
+    assert "--model_config params.yaml" in stages["train_random_forest"]["cmd"]
+
+
+def test_trials_of_plain_scripts_are_shared_out_and_have_models_of_their_own(place: Place) -> None:
+    plain = make_plain(place, recorded_calls(place.folder))
+    trials = list_trials(plain, write_trials(place.folder / "trials", plain, 1))
+
+    script = script_trials(plain, trials)
+
+    workers = [line for line in script.split("\n") if " & pid" in line]
+    assert [line.count("train_random_forest.py") for line in workers] == [6, 6]
+    models = re.findall(r"--export_artifact '(.*?)'", script)
+    assert sorted(models) == sorted(f"model of depth {depth}" for depth in range(4, 16))
+
+
+def test_a_plain_script_makes_the_tables_that_its_step_makes() -> None:
+    def load(folder: Path, name: str) -> Any:
+        with importable([folder]):
+            return importlib.import_module(name)
+
+    raw = pq.read_table(ROOT / "sample_data" / "songs.parquet")
+    table = load(PLAIN, "preprocess").clean(raw, "genre")
+    call = {"test_size": "0.3", "stratify": "genre", "random_seed": "42"}
+
+    assert table == load(ROOT / "preprocess", "run").clean(raw, "genre")[0]
+    assert load(PLAIN, "segregate").split(table, call) == load(
+        ROOT / "segregate", "run"
+    ).split_table(table, 0.3, "genre", 42)
+
+
+def test_situations_are_compared_with_main_py_within_each_round() -> None:
+    table = report.compare_situations(
+        {
+            "steps": {"main": [2.0, 4.0, 8.0], "dvc": [1.0, 3.0, 4.0]},
+            "unchanged": {"main": [1.0, 1.0, 2.0]},
+        },
+        {"main": "main.py", "dvc": "DVC"},
+        {"steps": "full run", "unchanged": "nothing changed"},
+    )
+
+    assert cells(table) == [
+        ["main.py", "4.00", "1.00", "1.00", "1.00"],
+        ["DVC", "3.00", "0.50", "-", "-"],
+    ]
+
+
+def test_no_round_of_another_part_has_made_main_py_s_model_before() -> None:
+    for part, other in (("depth", "untracked"), ("trials", "untracked_trials")):
+        numbers = [run.numbers_of(name, 5) for name in (part, other)]
+        assert len(numbers[0]) == len(numbers[1]) > 0
+        assert not set(numbers[0]) & set(numbers[1])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ STEPS = ("download", "preprocess", "check_data", "segregate", "train_random_fore
 
 
 def run_step(name: str, before: str, parameters: dict[str, Any]) -> str:
-    """Run a step; the tables pass through W&B, a text says that it has run.
+    """Run a step, which passes its tables on itself; a text says that it has run.
 
     Args:
         name: The step.
@@ -26,7 +26,8 @@ def run_step(name: str, before: str, parameters: dict[str, Any]) -> str:
         file = Path(folder) / "model_config.yaml"
         # JSON is YAML as well.
         file.write_text(json.dumps(parameters))
-        run_program(name, str(file) if name == "train_random_forest" else None)
+        others = {"model_config": str(file)} if name == "train_random_forest" else {}
+        run_program(name, **others)
     return f"{before} {name}"
 
 
