@@ -4,9 +4,7 @@ import json
 import os
 import re
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +15,16 @@ import pytest
 from tests.server import client
 from tests.server.conftest import KEY, ROOT, Core, LiveServer, Nursery, sdk_environment
 from tests.server.stored import log_version
+from tests.warm import WarmPython
 from wandb_server.keys import load_or_create_key
 from wandb_server.publish.plan import TargetRun, foreign, plan_sessions
 from wandb_server.publish.send_run import ORPHANS
 from wandb_server.publish.source import read_source
 from wandb_server.publish.target import point_sdk
 from wandb_server.server_error import ServerError
+
+Run = Callable[..., tuple[int, str]]
+Publish = Callable[..., tuple[int, str]]
 
 # One run makes two versions; one uses the first, refers to it in a version of its own, and
 # logs it again; one is deleted after it has logged a version; one fails.
@@ -73,24 +75,23 @@ except ValueError:
 """
 
 
-def run_python(home: Path, base_url: str, *words: str, **variables: str) -> tuple[int, str]:
-    """Run Python in `home`; gives the exit code and all that was printed."""
-    home.mkdir(exist_ok=True)
-    environment = os.environ | sdk_environment(base_url, home) | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=home,
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def run_python(python: WarmPython) -> Run:
+    """Runs Python in a folder; gives the exit code and all that was printed."""
+
+    def run(home: Path, base_url: str, *words: str, **variables: str) -> tuple[int, str]:
+        home.mkdir(exist_ok=True)
+        environment = os.environ | sdk_environment(base_url, home) | {"PYTHONPATH": str(ROOT)}
+        done = python.run(*words, cwd=home, env=environment | variables, libraries=("wandb",))
+        return done.returncode, done.stdout + done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
+def source(
+    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, run_python: Run
+) -> Iterator[LiveServer]:
     """A server with the project `songs`."""
     server = LiveServer(tmp_path_factory.mktemp("source"), nursery)
     code, text = run_python(server.folder.parent / "home", server.base_url, "-c", PROGRAM)
@@ -106,13 +107,18 @@ def target(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterat
     server.stop()
 
 
-def publish(
-    source: LiveServer, target: LiveServer, *words: str, project: str = "songs", **variables: str
-) -> tuple[int, str]:
-    command = ("-m", "wandb_server", "publish", project, "--to", target.base_url, *words)
-    # Where the shell's SDK points to mustn't matter, nor what it would do to runs.
-    variables = {"WANDB_SERVER_DIR": str(source.folder), "WANDB_RUN_ID": "not-this"} | variables
-    return run_python(source.folder.parent / "publisher", source.base_url, *command, **variables)
+@pytest.fixture(scope="module")
+def publish(source: LiveServer, target: LiveServer, run_python: Run) -> Publish:
+    """Publishes a project of the source at the target; gives what `run_python` does."""
+
+    def publish(*words: str, project: str = "songs", **variables: str) -> tuple[int, str]:
+        command = ("-m", "wandb_server", "publish", project, "--to", target.base_url, *words)
+        # Where the shell's SDK points to mustn't matter, nor what it would do to runs.
+        own = {"WANDB_SERVER_DIR": str(source.folder), "WANDB_RUN_ID": "not-this"}
+        home = source.folder.parent / "publisher"
+        return run_python(home, source.base_url, *command, **own, **variables)
+
+    return publish
 
 
 RUNS = """query Runs($entity: String!, $project: String!) {
@@ -198,24 +204,24 @@ def ordered(value: Any) -> Any:
     }
 
 
-def test_a_dry_run_names_everything_and_sends_nothing(
-    source: LiveServer, target: LiveServer
-) -> None:
+def test_a_dry_run_names_everything_and_sends_nothing(target: LiveServer, publish: Publish) -> None:
     before = stored(target)
-    code, text = publish(source, target, "--dry-run", "--project", "dry")
+    code, text = publish("--dry-run", "--project", "dry")
     assert code == 0, text
     assert "local/dry at" in text
     assert ": 8 to send, 0 there already, 0 failed." in text
     assert stored(target) == before
 
 
-def test_a_project_is_published_whole_and_only_once(source: LiveServer, target: LiveServer) -> None:
-    code, text = publish(source, target)
+def test_a_project_is_published_whole_and_only_once(
+    source: LiveServer, target: LiveServer, publish: Publish
+) -> None:
+    code, text = publish()
     assert code == 0, text
     assert runs(target) == runs(source)
     assert versions(target) == versions(source)
     before = stored(target)
-    code, text = publish(source, target)
+    code, text = publish()
     assert code == 0, text
     assert ": 0 sent, 8 there already, 0 failed." in text
     assert stored(target) == before
@@ -256,13 +262,13 @@ run.finish(exit_code=1)
 
 @pytest.mark.exhaustive
 def test_a_publication_that_was_cut_off_is_completed(
-    source: LiveServer, target: LiveServer
+    source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
 ) -> None:
     rows = [json.loads(row) for row in first_rows(source, 2)]
     home = target.folder.parent / "part"
     code, text = run_python(home, target.base_url, "-c", PART, json.dumps(rows))
     assert code == 0, text
-    code, text = publish(source, target, "--project", "part")
+    code, text = publish("--project", "part")
     assert code == 0, text
     assert "there   version    table:v0" in text
     assert runs(target, "part") == runs(source)
@@ -289,28 +295,28 @@ with wandb.init(project="small", id="one") as run:
 
 
 def test_a_damaged_version_is_reported_and_follows_in_its_order_once_it_is_mended(
-    source: LiveServer, target: LiveServer
+    source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
 ) -> None:
     code, text = run_python(source.folder.parent / "small", source.base_url, "-c", SMALL)
     assert code == 0, text
     digest = client.hex_md5(b"first")
     blob = source.folder / "blobs" / digest[:2] / digest
     blob.write_bytes(b"FIRST")
-    code, text = publish(source, target, project="small")
+    code, text = publish(project="small")
     assert code == 1
     assert re.search(r"^FAILED +version +table:v0 .*was altered", text, re.MULTILINE)
     assert re.search(r"^FAILED +version +table:v1 +table:v0, which comes", text, re.MULTILINE)
     assert ": 1 sent, 0 there already, 2 failed." in text
     blob.write_bytes(b"first")
-    code, text = publish(source, target, project="small")
+    code, text = publish(project="small")
     assert code == 0, text
     assert runs(target, "small") == runs(source, "small")
     assert versions(target, "small") == versions(source, "small")
 
 
-def test_nothing_is_sent_with_a_wrong_key(source: LiveServer, target: LiveServer) -> None:
+def test_nothing_is_sent_with_a_wrong_key(target: LiveServer, publish: Publish) -> None:
     before = stored(target)
-    code, text = publish(source, target, "--project", "refused", WANDB_API_KEY="0" * 40)
+    code, text = publish("--project", "refused", WANDB_API_KEY="0" * 40)
     assert code == 1
     assert "nothing was sent" in text
     assert "wandb login --host=" in text
@@ -332,8 +338,8 @@ def test_an_address_without_a_scheme_is_refused(tmp_path: Path) -> None:
         point_sdk({}, tmp_path, "example.org", tmp_path)
 
 
-def test_an_entity_of_somebody_else_is_refused(source: LiveServer, target: LiveServer) -> None:
-    code, text = publish(source, target, "--entity", "stranger")
+def test_an_entity_of_somebody_else_is_refused(publish: Publish) -> None:
+    code, text = publish("--entity", "stranger")
     assert code == 1
     assert "'stranger' is none of your entities" in text
 
@@ -350,9 +356,7 @@ def test_a_run_at_the_target_that_is_no_copy_is_known_as_such(core: Core) -> Non
     assert "another one" in (foreign(run, replace(copy, first=2.5)) or "")
 
 
-def test_versions_keep_the_order_of_their_commits_and_runs_that_of_their_making(
-    core: Core,
-) -> None:
+def test_versions_keep_the_order_of_their_commits_and_runs_that_of_their_making(core: Core) -> None:
     for run, content in (("r1", b"1"), ("r2", b"2"), ("r1", b"3")):
         log_version(core, "songs", {"a.txt": content}, run=run)
     with core.database.read() as connection:

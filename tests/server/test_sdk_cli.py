@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.server.conftest import LiveServer, sdk_environment
+from tests.warm import WarmPython
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -29,7 +29,7 @@ with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 
 
 
 @pytest.fixture
-def command(live: LiveServer, tmp_path: Path) -> Callable[..., str]:
+def command(live: LiveServer, python: WarmPython, tmp_path: Path) -> Callable[..., str]:
     """Run Python with arguments in a folder of its own; gives what it prints."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("WANDB")
@@ -37,14 +37,12 @@ def command(live: LiveServer, tmp_path: Path) -> Callable[..., str]:
     del environment["WANDB_SILENT"]
 
     def run(*arguments: str) -> str:
-        result = subprocess.run(
-            [sys.executable, *arguments],
-            env=environment,
+        result = python.run(
+            *arguments,
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
+            env=environment,
+            libraries=("wandb", "wandb.cli.cli"),
             timeout=90,
-            check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
