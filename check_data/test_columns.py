@@ -63,7 +63,7 @@ def test_nulls(values: pa.ChunkedArray, rules: Rules) -> None:
     fraction = (pc.sum(missing).as_py() or 0) / max(1, len(values))
     if fraction > rules.max_null_fraction:
         limit = f"max_null_fraction={rules.max_null_fraction:g}"
-        refuse(missing, values, f"{fraction:.3g} of the rows are null, more than {limit}:")
+        refuse(missing, values, f"a share of {fraction:.3g} is null, more than {limit}:")
 
 
 @pytest.mark.columns("minimum")

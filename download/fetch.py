@@ -74,7 +74,9 @@ def fetch(url: str, target: Path, timeout: float, retries: int) -> Fetched:
         _fetch_web(url, target, timeout, retries) if path is None else _fetch_local(path, target)
     )
     if fetched.size == 0:
-        raise DownloadError(f"{fetched.source} is empty: 0 bytes.")
+        raise DownloadError(
+            f"{fetched.source} is empty: 0 bytes. Mend the source, or give another `url`."
+        )
     return fetched
 
 
@@ -116,7 +118,9 @@ def _fetch_local(path: Path, target: Path) -> Fetched:
             chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
             size, sha256 = _save(chunks, path.stat().st_size, target)
     except OSError as error:
-        raise DownloadError(f"{path} can't be copied: {error.strerror}.") from error
+        raise DownloadError(
+            f"{path} can't be copied: {error.strerror}. Give a file that can be read as `url`."
+        ) from error
     return Fetched(target, path.as_uri(), size, sha256)
 
 
@@ -166,13 +170,16 @@ def _wait_for_next_attempt(policy: Retry, error: requests.RequestException, url:
     source, problem = public_form(url), _problem(error)
     response = error.response
     if isinstance(error, requests.HTTPError) and error.response.status_code not in PASSING_STATUSES:
-        raise DownloadError(f"{source} can't be fetched: {problem}.") from error
+        raise DownloadError(
+            f"{source} can't be fetched: {problem}. Check `url`, and that it asks for no login."
+        ) from error
     try:
         policy = policy.increment("GET", source, error=error)
     except MaxRetryError:
         attempts = len(policy.history) + 1
         raise DownloadError(
-            f"{source} can't be fetched: {problem} (attempt {attempts} of {attempts})."
+            f"{source} can't be fetched: {problem} (attempt {attempts} of {attempts}). Check `url`,"
+            " or try again later; a higher `timeout` and more `retries` wait longer."
         ) from error
     logger.info("%s: %s; trying again, %s attempts left", source, problem, policy.total)
     policy.sleep(response.raw if response is not None else None)

@@ -108,7 +108,8 @@ def check_target(columns: list[str], target: str) -> None:
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise DataError(
             f"target={target!r} is no column of the table.{hint} "
-            f"Its columns are: {', '.join(columns)}."
+            f"Its columns are: {', '.join(columns)}. Give one of them as `target`, or another "
+            "table."
         )
 
 

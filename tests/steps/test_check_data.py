@@ -165,7 +165,7 @@ FAULTS = {
     ),
     "null where none may be": (
         with_values("genre", row5=None),
-        {("nulls", "genre"): "0.0025 of the rows are null, more than max_null_fraction=0: in 1 of"},
+        {("nulls", "genre"): "a share of 0.0025 is null, more than max_null_fraction=0: in 1 of"},
     ),
     "NaN where no null may be": (
         with_values("tempo", row5=math.nan),
@@ -173,18 +173,18 @@ FAULTS = {
     ),
     "too many nulls": (
         with_column("title", [None if row % 5 else f"Song {row}" for row in range(ROWS)]),
-        {("nulls", "title"): "0.8 of the rows are null, more than max_null_fraction=0.5"},
+        {("nulls", "title"): "a share of 0.8 is null, more than max_null_fraction=0.5"},
     ),
     "all-null column": (
         with_column("key", pa.nulls(ROWS, pa.int64())),
         {
             ("not_empty", "key"): "none of the 400 rows has a value",
-            ("nulls", "key"): "1 of the rows are null",
+            ("nulls", "key"): "a share of 1 is null",
         },
     ),
     "all-null column without a type": (
         with_column("title", pa.nulls(ROWS)),
-        {("not_empty", "title"): "none of the 400 rows", ("nulls", "title"): "1 of the rows"},
+        {("not_empty", "title"): "none of the 400 rows", ("nulls", "title"): "a share of 1 is"},
     ),
     "duplicate rows": (
         pa.concat_tables([SONGS, SONGS.slice(0, 2)]),

@@ -155,7 +155,7 @@ def test_a_passing_fault_is_retried(step, tmp_path, fault):
 @pytest.mark.parametrize(
     ("fault", "message", "requests"),
     [
-        (answer(b"gone", status=404), r"the server answered 404 Not Found\.", 1),
+        (answer(b"gone", status=404), r"the server answered 404 Not Found\. Check `url`", 1),
         (answer(b"no", status=403), "the server answered 403 Forbidden", 1),
         (answer(b"busy", status=503), r"answered 503 .* \(attempt 2 of 2\)", 2),
         (
@@ -166,7 +166,7 @@ def test_a_passing_fault_is_retried(step, tmp_path, fault):
         (answer_in_cut_chunks, "the file was cut short", 2),
         (stay_silent, "timed out", 2),
         (answer(status=302, Location="/songs"), "Exceeded 30 redirects", 31),
-        (answer(b""), "is empty: 0 bytes", 1),
+        (answer(b""), "is empty: 0 bytes. Mend the source", 1),
         (answer(b"\x1f\x8b" + b"garbage" * 9), "it is a damaged gzip file", 1),
         (answer(b"<!DOCTYPE html><p>Sign in"), "web page.*<!DOCTYPE html><p>Sign in", 1),
         (answer(b"Sign in", Content_Type="text/html; charset=utf-8"), "web page", 1),
@@ -233,7 +233,7 @@ def test_any_file_name_can_be_read(step, tmp_path, form):
         ("file://elsewhere/songs.parquet", "http.*or file:// URL of this machine"),
         ("s3://bucket/songs.parquet", "http.*or file:// URL"),
         ("http:///songs.parquet", "can't be fetched"),
-        ("/no/such/file", "No such file"),
+        ("/no/such/file", "No such file or directory. Give a file"),
         ("/", "Is a directory"),
     ],
 )
@@ -409,9 +409,11 @@ def test_a_cut_download_leaves_a_failed_run_and_no_artifact(run_step, wandb_api)
             "download", "download-cut", url=url, output_artifact="raw.parquet", retries=0
         )
     assert done.returncode == 1
-    assert done.stderr.endswith(
-        f"download: {url} can't be fetched: the file was cut short on its way (attempt 1 of 1).\n"
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith(
+        f"download: {url} can't be fetched: the file was cut short on its way (attempt 1 of 1). "
     )
+    assert told.endswith("a higher `timeout` and more `retries` wait longer.")
     assert "Traceback" not in done.stderr
     (run,) = wandb_api.runs("local/download-cut")
     assert run.state == "failed"
