@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, did_you_mean
 from pipeline.schema import Config
 
 FLAG = "--hydra-options"
+MULTIRUN = ("-m", "--multirun")
 _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 # Spaces end a word, but not inside quotes.
 _WORD = re.compile(rf"""(?:[^\s'"]|{_QUOTED})+""")
@@ -53,8 +54,9 @@ def expand_arguments(arguments: list[str]) -> list[str]:
     rest = iter(arguments)
     for argument in rest:
         words += split_options(next(rest, "")) if argument == FLAG else [argument]
-    multirun = "-m" in words or "--multirun" in words
-    return [_prepare(word, multirun) for word in words]
+    # Hydra's parser takes no overrides on both sides of an option.
+    flags = [word for word in words if word in MULTIRUN]
+    return flags + [_prepare(word, bool(flags)) for word in words if word not in MULTIRUN]
 
 
 def _prepare(word: str, multirun: bool) -> str:

@@ -68,6 +68,12 @@ def test_sweeps_stay_sweeps(sweep: str) -> None:
     assert expand_arguments(["--hydra-options", f"-m '{word}'"]) == ["-m", word]
 
 
+def test_the_flag_of_a_sweep_may_stand_between_overrides() -> None:
+    given = ["main.random_seed=1", "--multirun", "metrics=[r2],[accuracy]"]
+
+    assert expand_arguments(given) == [given[1], given[0], given[2]]
+
+
 def test_steps_separated_by_commas_are_never_a_sweep() -> None:
     words = expand_arguments(["-m", "main.execute_steps=download,preprocess"])
 
