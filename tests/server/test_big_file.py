@@ -7,13 +7,12 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.server.conftest import LiveServer, sdk_environment
+from tests.warm import WarmPython
 
 MEGABYTE = 1 << 20
 # The SDK downloads parts of 100 MB: this makes two.
@@ -50,14 +49,17 @@ def _kilobytes(server: LiveServer, field: str) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_a_big_file_passes_through_constant_memory(mortal: LiveServer, tmp_path: Path) -> None:
+def test_a_big_file_passes_through_constant_memory(
+    mortal: LiveServer, python: WarmPython, tmp_path: Path
+) -> None:
     source, home, target = tmp_path / "big.bin", tmp_path / "home", tmp_path / "target"
     digest = _write(source, SIZE)
     assert mortal.request("GET", "/healthz")[0] == 200
     before = _kilobytes(mortal, "VmRSS")
     environment = os.environ | sdk_environment(mortal.base_url, home)
-    command = [sys.executable, "-c", SCRIPT, str(source), str(target)]
-    subprocess.run(command, env=environment, cwd=home, check=True)
+    command = ("-c", SCRIPT, str(source), str(target))
+    done = python.run(*command, env=environment, cwd=home, libraries=("wandb",), timeout=3600)
+    assert done.returncode == 0, done.stderr
     with (target / "big.bin").open("rb") as file:
         assert hashlib.file_digest(file, "md5").hexdigest() == digest
     assert _kilobytes(mortal, "VmHWM") - before < MEMORY_KILOBYTES

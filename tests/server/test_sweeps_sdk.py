@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.server.conftest import LiveServer, sdk_environment
+from tests.warm import WarmPython
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -139,8 +140,8 @@ def test_a_config_that_makes_no_sense_is_refused_with_the_reason(
 class Commands:
     """The wandb command in a folder of its own, in the foreground and in the background."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self._environment = folder, environment
+    def __init__(self, folder: Path, environment: dict[str, str], python: WarmPython) -> None:
+        self.folder, self._environment, self._python = folder, environment, python
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
@@ -157,7 +158,14 @@ class Commands:
         return process
 
     def run(self, *arguments: str) -> str:
-        return self.end(self.start(*arguments))
+        done = self._python.run(
+            *("-c", WANDB, *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            libraries=("wandb", "wandb.cli.cli"),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def end(self, process: "subprocess.Popen[str]") -> str:
         output, _ = process.communicate(timeout=90)
@@ -178,14 +186,14 @@ class Commands:
 
 
 @pytest.fixture
-def commands(live: LiveServer, tmp_path: Path) -> Iterator[Commands]:
+def commands(live: LiveServer, python: WarmPython, tmp_path: Path) -> Iterator[Commands]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     environment = inherited | sdk_environment(live.base_url, tmp_path)
     del environment["WANDB_SILENT"]
     (tmp_path / "train.py").write_text(TRAIN)
     # The agent's command asks for a program named python.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    found = Commands(tmp_path, environment)
+    found = Commands(tmp_path, environment, python)
     yield found
     found.close()
 

@@ -3,8 +3,6 @@
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -16,6 +14,7 @@ import requests
 
 from tests.server import client
 from tests.server.conftest import KEY, LiveServer, sdk_environment
+from tests.warm import WarmPython
 from wandb_server import Server, ensure_running, faults, ids, paths
 from wandb_server.__main__ import main
 from wandb_server.auth import Signer
@@ -50,26 +49,21 @@ def _log(wandb: ModuleType, project: str, **files: bytes) -> None:
 
 
 def test_a_damaged_file_fails_by_name_and_at_once(
-    live: LiveServer, wandb: ModuleType, project: str, tmp_path: Path
+    live: LiveServer, wandb: ModuleType, python: WarmPython, project: str, tmp_path: Path
 ) -> None:
     altered, deleted = f"altered {project}".encode(), f"deleted {project}".encode()
     _log(wandb, project, altered=altered, deleted=deleted)
     _blob(live, altered).write_bytes(altered.upper())
     _blob(live, deleted).unlink()
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            DOWNLOAD,
-            *(f"{project}/{name}:v0" for name in ("altered", "deleted")),
-        ],
+    names = [f"{project}/{name}:v0" for name in ("altered", "deleted")]
+    done = python.run(
+        *("-c", DOWNLOAD, *names),
         env=os.environ | sdk_environment(live.base_url, tmp_path),
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+        libraries=("wandb",),
         timeout=120,  # the SDK would repeat a 500 for twenty minutes
     )
+    assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith("HTTPError 410 Client Error: Gone for url")
     assert first.endswith("/altered.csv")
