@@ -43,11 +43,13 @@ class Place:
         """Folder for W&B's files in passing, as main.py makes one for each of its runs."""
         return self.folder / "scratch"
 
-    def tool(self, name: str, *requirements: Path) -> Path:
+    def tool(self, name: str, *requirements: Path, pins: Sequence[Path] = ()) -> Path:
         """Return the Python of an environment with what the files name, made when first asked."""
         folder = self.folder / name
         made = folder / "bin" / "python"
-        return made if made.exists() else make_environment(folder, requirements, self.variables)
+        if not made.exists():
+            make_environment(folder, requirements, self.variables, pins)
+        return made
 
 
 @contextmanager
@@ -125,9 +127,19 @@ def copy_project(target: Path) -> None:
 
 
 def make_environment(
-    folder: Path, requirements: Sequence[Path], variables: Mapping[str, str]
+    folder: Path,
+    requirements: Sequence[Path],
+    variables: Mapping[str, str],
+    pins: Sequence[Path] = (),
 ) -> Path:
     """Make an environment with uv and return its Python.
+
+    Args:
+        folder: Where it goes.
+        requirements: Files that name packages.
+        variables: Environment variables of uv.
+        pins: Files with versions that count, whatever other packages ask for. Metaflow's boto3
+            doesn't know one of ours: uv would look for minutes at all it ever was.
 
     Raises:
         BenchmarkError: uv can't; its words are in it.
@@ -136,7 +148,8 @@ def make_environment(
     if uv is None:
         raise BenchmarkError("uv makes the environments and is not on the PATH: pip install uv.")
     python = folder / "bin" / "python"
-    files = [word for file in requirements for word in ("-r", str(file))]
+    files = [word for file in [*requirements, *pins] for word in ("-r", str(file))]
+    files += [word for file in pins for word in ("--overrides", str(file))]
     call([uv, "venv", "--quiet", "--python", "3.11", str(folder)], ROOT, variables)
     call([uv, "pip", "install", "--quiet", "--python", str(python), *files], ROOT, variables)
     return python

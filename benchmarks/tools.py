@@ -74,7 +74,7 @@ def make_steps_python(place: Place, calls: list[StepCall], name: str, *requireme
     if place.manager == "local" and not requirements:
         return place.python
     pins = [place.project / step.step / "constraints.txt" for step in calls]
-    return place.tool(name, *requirements, *pins)
+    return place.tool(name, *requirements, pins=pins)
 
 
 def find_training(calls: list[StepCall]) -> StepCall:
