@@ -78,13 +78,15 @@ class StepCache:
         if facts is None:
             return None, "its source doesn't tell whether it has changed"
         outputs = [artifact.name for artifact in step.outputs if artifact.name]
-        for run in self._search(step.name, fingerprint(facts)):
+        runs = self._search(step.name, fingerprint(facts))
+        for run in runs:
             run_id = run.info.run_id
             question = partial(Registry.find_complete_run, run_id=run_id, outputs=outputs)
             found: FinishedRun | None = wait_for(self.ask(question))
             if found:
                 return found, ""
-        return None, self._explain(step.name, facts)
+        gone = "what it made is not in this W&B project"
+        return None, gone if runs else self._explain(step.name, facts)
 
     def keep(self, step: Step, run_id: str, facts: Facts) -> None:
         """Record that a step ended well.
@@ -114,7 +116,7 @@ class StepCache:
             old = self._load(runs[0])
         except MlflowException:
             return "its last record can't be read"
-        return ", ".join(differences(old, facts)) or "what it made is not in this W&B project"
+        return ", ".join(differences(old, facts))
 
     def _search(self, step: str, mark: str | None = None) -> list[Run]:
         experiments = [found.experiment_id for found in self.client.search_experiments()]
