@@ -328,7 +328,7 @@ def test_the_standard_error_of_an_area_is_what_resampling_the_rows_gives(step, m
     predictions = step.predictions.Predictions(np.arange(3), shares, shares.argmax(axis=1))
     scorer = get_scorer(metric)
     resampled = [
-        scorer(predictions, rows, actual[rows]) for rows in random.integers(0, 400, (150, 400))
+        scorer(predictions, rows, actual[rows]) for rows in random.integers(0, 400, (80, 400))
     ]
 
     error = step.uncertainty.measure_standard_error(predictions, actual, metric, 0)
