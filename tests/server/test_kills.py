@@ -24,6 +24,7 @@ from tests.server import client
 from tests.server.conftest import KEY, ROOT, sdk_environment
 
 KILLS = [30, pytest.param(200, marks=pytest.mark.exhaustive)]
+VERSIONS = 8  # logged at least, however slow the machine
 SECONDS = 120.0  # for all of them, on a busy machine
 AUTHORIZATION = "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()
 UPSERT = """mutation ($r: String) {
@@ -237,17 +238,20 @@ def test_what_was_acknowledged_survives_kills_at_any_moment(
             work.over.set()
     _raise_first(running)
     mortal.kill()
-    assert sum(link.repeats for link in links) > kills / 2
+    assert sum(link.repeats for link in links) > kills / 4
+    assert len(work.versions) >= VERSIONS
     _check_runs(watcher, work)
     _check_versions(watcher, work)
-    _check_folder(mortal.folder)
+    _check_folder(mortal.folder, 2 * len(work.versions))
 
 
 def _kill_often(
     mortal: Mortal, watcher: Link, work: Work, running: list[Future[None]], kills: int
 ) -> None:
     chance = random.Random(20261121)
-    for number in range(kills):
+    for number in range(20 * kills):
+        if number >= kills and len(work.versions) >= VERSIONS:
+            break
         # Every fifth server dies while it starts, the others at work.
         time.sleep(chance.uniform(0, 0.01 if number % 5 == 0 else 0.09))
         lines, versions = work.lines.get("r1", 0), len(work.versions)
@@ -320,7 +324,7 @@ def _check_versions(link: Link, work: Work) -> None:
         assert link.get(nodes["own.txt"]["directUrl"]) == files["own.txt"]
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, least: int) -> None:
     with closing(sqlite3.connect(folder / "wandb.sqlite3")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -329,4 +333,4 @@ def _check_folder(folder: Path) -> None:
     for path in blobs:
         content = path.read_bytes()
         assert hashlib.md5(content, usedforsecurity=False).hexdigest() == path.name
-    assert len(blobs) > 20
+    assert len(blobs) > least
