@@ -54,6 +54,7 @@ def log_hostile(wandb: ModuleType) -> list[str]:
         again = wandb.Artifact("model_export", "model " + HOSTILE, metadata={"rows": 7})
         again.add_file("pixel.png")
         run.log_artifact(again).wait()
+        run.log({"matrix": _image(wandb)})
         run.summary["val/roc_auc_ovo"] = 0.5
     parameters = {"key " + HOSTILE: {"values": ["value " + HOSTILE]}}
     goal = {"name": "val/roc_auc_ovo", "goal": "maximize"}

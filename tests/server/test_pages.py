@@ -220,6 +220,16 @@ def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:
     assert any(f"metric {HOSTILE} from 0 to 2, at last 2." in text for text in said)
 
 
+def test_images_side_by_side_keep_what_lies_over_them(pages: dict[str, Page]) -> None:
+    tags = pages["/local/songs/compare"].tags
+    said = [str(about["aria-label"]) for _, about in tags if about.get("class") == "over"]
+    assert len(said) == 2
+    assert all(text.endswith(f"boxes boxes {HOSTILE}: kind {HOSTILE} (1)") for text in said), said
+    filters = {about["id"] for tag, about in tags if tag == "filter"}
+    used = {str(about["filter"])[5:-1] for tag, about in tags if tag == "use"}
+    assert used == filters == {"class-1"}
+
+
 def test_a_point_cloud_is_drawn_and_described_in_words(pages: dict[str, Page]) -> None:
     run = only(pages, "/runs/", "0.953412")
     said = [str(attributes.get("aria-label")) for tag, attributes in run.tags if tag == "svg"]
