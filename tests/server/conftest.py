@@ -25,6 +25,7 @@ from wandb_server.blobs import BlobStore
 from wandb_server.database import Database
 from wandb_server.graphql_endpoint import GraphQLEndpoint, Query
 from wandb_server.urls import Urls
+from wandb_server.version_rows import spread_version_rows
 
 KEY = "local-" + "0123456789abcdef" * 3
 RUNNER = Path(__file__).with_name("run_app.py")
@@ -41,9 +42,13 @@ class Core:
         self.signer = Signer(KEY)
         self.urls = Urls("http://127.0.0.1:1", self.signer)
         self.blobs = BlobStore(folder / "blobs")
-        if not (folder / paths.DATABASE).exists():
+        is_new = not (folder / paths.DATABASE).exists()
+        if is_new:
             (folder / paths.DATABASE).write_bytes(_empty_database())
         self.database = Database(folder / paths.DATABASE)
+        if is_new:  # no two servers give their versions the same ids
+            with self.database.write() as connection:
+                spread_version_rows(connection)
         self.endpoint = GraphQLEndpoint(self.database, self.blobs)
 
     def ask(self, text: str, **variables: Any) -> dict[str, Any]:
