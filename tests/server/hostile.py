@@ -43,7 +43,7 @@ def log_hostile(wandb: ModuleType) -> list[str]:
         _log_figure(run)
         run.summary["said " + HOSTILE] = "summary " + HOSTILE
         run.alert("alert " + HOSTILE, "alarm " + HOSTILE)
-        print("console \x1b[31m" + HOSTILE + "\x1b[0m")  # noqa: T201  the run's console is shown
+        run.write_logs("console \x1b[31m" + HOSTILE + "\x1b[0m")
         run.save("page*.html", policy="now")
         made = run.log_artifact(
             _make_artifact(wandb, shots, page), aliases=["latest", "prod", "alias " + HOSTILE]

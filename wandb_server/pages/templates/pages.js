@@ -22,11 +22,17 @@ async function load(address) {
   return reply.ok ? new DOMParser().parseFromString(await reply.text(), "text/html") : null;
 }
 
+// What was sent of each part: since then, the reader may have opened or pointed at something in it.
+const sent = new Map();
+for (const part of document.querySelectorAll("[id^='live-']")) sent.set(part.id, part.outerHTML);
+
 // Put in the parts that changed; without a page, what is shown stays.
 function replaceParts(fresh, ids = "live-") {
   for (const part of fresh?.querySelectorAll(`[id^='${ids}']`) ?? []) {
     const old = document.getElementById(part.id);
-    if (!old || old.outerHTML === part.outerHTML || old.contains(document.activeElement)) continue;
+    const text = part.outerHTML;
+    if (!old || sent.get(part.id) === text || old.contains(document.activeElement)) continue;
+    sent.set(part.id, text);
     const log = old.querySelector(".console");
     const atEnd = log && log.scrollTop + log.clientHeight > log.scrollHeight - 20;
     const place = log ? log.scrollTop : 0;
@@ -139,8 +145,10 @@ async function drawSmoothed(event) {
 async function keepSmoothing(event) {
   const slider = event.target.closest(".smoothing input");
   if (!slider) return;
-  history.replaceState(null, "", smoothed(slider.value));
-  replaceParts(await load(location.href));
+  const address = smoothed(slider.value).href;
+  history.replaceState(null, "", address);
+  const fresh = await load(address);
+  if (location.href === address) replaceParts(fresh); // else a later value is on its way
 }
 
 function smoothed(value) {
