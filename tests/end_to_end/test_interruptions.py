@@ -33,12 +33,13 @@ PAGE = (ROOT / "docs/your-own-data.md").read_text()
 COMMAND = next(
     block for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) if "r2" in block
 )
-# A forest that takes long enough to be interrupted.
-SLOW = [
+TRAIN = [
     *shlex.split(COMMAND.replace("\\\n", " "))[2:],
     "main.execute_steps=train_random_forest",
-    "random_forest_pipeline.random_forest.n_estimators=20000",
 ]
+TREES = "random_forest_pipeline.random_forest.n_estimators"
+# A forest that takes long enough to be interrupted.
+SLOW = [*TRAIN, f"{TREES}=20000"]
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -106,14 +107,13 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
 @pytest.mark.parametrize(
     "sender", ["terminal", pytest.param("program", marks=pytest.mark.exhaustive)]
 )
-def test_an_interrupted_sweep_in_worker_processes_ends_all_runs_as_failed(
+def test_an_interrupted_sweep_ends_its_runs_as_failed_and_goes_on_without_what_had_finished(
     sender: str, start_main: Start, clone: Path, api: wandb.Api
 ) -> None:
     group = f"sweep interrupted by a {sender}"
-    depths = "random_forest_pipeline.random_forest.max_depth=2,3,4"
-    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    process = start_main(group, *workers, *SLOW, depths, "-m")
-    wait_for_runs(api, "local/houses", {"group": group}, count=2)
+    workers = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    process = start_main(group, *workers, *TRAIN, f"{TREES}=5,20000,20001")
+    wait_for_runs(api, "local/houses", {"group": group}, count=3)
 
     if sender == "terminal":  # which signals all of a group
         os.killpg(process.pid, signal.SIGINT)
@@ -126,11 +126,21 @@ def test_an_interrupted_sweep_in_worker_processes_ends_all_runs_as_failed(
     assert "Stopped" in errors
     api.flush()
     runs = list(api.runs("local/houses", {"group": group}))
-    assert [found.state for found in runs] == ["failed", "failed"]
+    assert sorted(found.state for found in runs) == ["failed", "failed", "finished"]
+    (finished,) = [found for found in runs if found.state == "finished"]
+    assert finished.config["random_forest"]["n_estimators"] == 5
     client, _ = open_store(clone)
-    for twin in [client.get_run(found.id) for found in runs]:
-        assert twin.info.status == "FAILED"
-        assert client.get_run(twin.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+    for found in runs:
+        twin = client.get_run(found.id)
+        parent = client.get_run(twin.data.tags["mlflow.parentRunId"])
+        assert twin.info.status == parent.info.status == found.state.upper()
+
+    # The same again, with forests that grow fast where the slow ones were cut down.
+    said, errors = start_main(group, *workers, *TRAIN, f"{TREES}=5,6,7").communicate(timeout=120)
+
+    assert f"Sweep {group}: 3 trials" in said, said + errors
+    assert f"train_random_forest reused from {finished.id}" in said
+    assert said.count("train_random_forest reused from") == 1
 
 
 @pytest.mark.usefixtures("houses")
