@@ -111,7 +111,7 @@ class Registry:
             other = ", or name another version in main.versions" if ":" in name else ""
             raise ArtifactError(
                 f"{needed_by} needs the artifact {name!r}, which doesn't exist in the project "
-                f"{self._path!r}. Add {maker!r}, which makes it anew, to main.execute_steps{other}."
+                f"{self._path!r}. Add {maker!r}, which makes it, to main.execute_steps{other}."
             )
         return version
 
