@@ -12,9 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -33,13 +35,8 @@ PAGE = (ROOT / "docs/your-own-data.md").read_text()
 COMMAND = next(
     block for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) if "r2" in block
 )
-TRAIN = [
-    *shlex.split(COMMAND.replace("\\\n", " "))[2:],
-    "main.execute_steps=train_random_forest",
-]
+HOUSES = shlex.split(COMMAND.replace("\\\n", " "))[2:]
 TREES = "random_forest_pipeline.random_forest.n_estimators"
-# A forest that takes long enough to be interrupted.
-SLOW = [*TRAIN, f"{TREES}=20000"]
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -73,9 +70,34 @@ def test_a_table_of_one_s_own_needs_one_yaml_as_the_docs_show_it(
     assert model.metadata["metrics"]["val/r2"] > 0.8
 
 
+class Stalling(BaseHTTPRequestHandler):
+    """Promises a table and never sends it."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.rfile.read()  # until the client has gone
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the test's output quiet."""
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[list[str]]:
+    """Overrides of a pipeline whose step takes longer than anybody waits."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        url = f"dataset.url=http://127.0.0.1:{server.server_port}/houses.csv"
+        yield [*HOUSES, "main.execute_steps=download", url]
+        server.shutdown()
+
+
 def wait_for_step(api: wandb.Api, group: str) -> Any:
-    filters = {"group": group, "jobType": "train_random_forest"}
-    return wait_for_runs(api, "local/houses", filters)[0]
+    return wait_for_runs(api, "local/houses", {"group": group})[0]
 
 
 @pytest.mark.usefixtures("houses")
@@ -83,10 +105,10 @@ def wait_for_step(api: wandb.Api, group: str) -> Any:
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive)]
 )
 def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
-    number: signal.Signals, start_main: Start, clone: Path, api: wandb.Api
+    number: signal.Signals, start_main: Start, slow: list[str], clone: Path, api: wandb.Api
 ) -> None:
     group = f"interrupted-{number.name}"
-    process = start_main(group, *SLOW)
+    process = start_main(group, *slow)
     found = wait_for_step(api, group)
 
     process.send_signal(number)
@@ -112,7 +134,8 @@ def test_an_interrupted_sweep_ends_its_runs_as_failed_and_goes_on_without_what_h
 ) -> None:
     group = f"sweep interrupted by a {sender}"
     workers = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    process = start_main(group, *workers, *TRAIN, f"{TREES}=5,20000,20001")
+    train = [*HOUSES, "main.execute_steps=train_random_forest"]
+    process = start_main(group, *workers, *train, f"{TREES}=5,20000,20001")
     wait_for_runs(api, "local/houses", {"group": group}, count=3)
 
     if sender == "terminal":  # which signals all of a group
@@ -136,7 +159,7 @@ def test_an_interrupted_sweep_ends_its_runs_as_failed_and_goes_on_without_what_h
         assert twin.info.status == parent.info.status == found.state.upper()
 
     # The same again, with forests that grow fast where the slow ones were cut down.
-    said, errors = start_main(group, *workers, *TRAIN, f"{TREES}=5,6,7").communicate(timeout=120)
+    said, errors = start_main(group, *workers, *train, f"{TREES}=5,6,7").communicate(timeout=120)
 
     assert f"Sweep {group}: 3 trials" in said, said + errors
     assert f"train_random_forest reused from {finished.id}" in said
@@ -145,9 +168,9 @@ def test_an_interrupted_sweep_ends_its_runs_as_failed_and_goes_on_without_what_h
 
 @pytest.mark.usefixtures("houses")
 def test_a_killed_pipeline_takes_its_step_along_which_ends_its_run_as_failed(
-    start_main: Start, clone: Path, api: wandb.Api
+    start_main: Start, slow: list[str], clone: Path, api: wandb.Api
 ) -> None:
-    process = start_main("kill -9", *SLOW)
+    process = start_main("kill -9", *slow)
     found = wait_for_step(api, "kill -9")
 
     process.kill()
@@ -173,8 +196,10 @@ def read_to_the_end(terminal: int) -> str:
 
 
 @pytest.mark.usefixtures("houses")
-def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(clone: Path, api: wandb.Api) -> None:
-    options = shlex.join(["main.experiment_name=ctrl-c", *SLOW])
+def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(
+    slow: list[str], clone: Path, api: wandb.Api
+) -> None:
+    options = shlex.join(["main.experiment_name=ctrl-c", *slow])
     command = ["mlflow", "run", ".", "--env-manager", "uv", "-P", f"hydra_options={options}"]
     variables = environment()
     pid, terminal = pty.fork()
@@ -196,17 +221,17 @@ def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(clone: Path, api: wandb.Ap
 
 @pytest.mark.usefixtures("houses")
 def test_a_step_killed_from_outside_is_told_as_killed(
-    start_main: Start, clone: Path, api: wandb.Api
+    start_main: Start, slow: list[str], clone: Path, api: wandb.Api
 ) -> None:
-    process = start_main("killed", *SLOW)
+    process = start_main("killed", *slow)
     found = wait_for_step(api, "killed")
-    for number, command in processes_below(clone / "train_random_forest").items():
+    for number, command in processes_below(clone / "download").items():
         if "python" in command.split()[0] and "run.py" in command:
             os.kill(number, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert "The step 'train_random_forest' failed (killed by signal 9)" in errors
+    assert "The step 'download' failed (killed by signal 9)" in errors
     client, _ = open_store(clone)
     assert client.get_run(found.id).info.status == "FAILED"
     assert api.artifact("houses/model_export:prod").version == "v0"
