@@ -35,6 +35,20 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
+def run_benchmark(options: list[str], temporary: Path) -> list[str]:
+    """Run the benchmark with a temporary folder; return the parts of what it prints."""
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", *options],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip().split("\n\n")
+
+
 @pytest.mark.exhaustive
 def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     small, folder = tmp_path / "a few songs.parquet", tmp_path / "temporary"
@@ -44,17 +58,8 @@ def test_the_command_prints_its_tables_and_clears_up(tmp_path: Path) -> None:
     options += ["--parts", "floor,steps,unchanged", "--tools", "none"]
     options += ["--hydra_options", "main.execute_steps=download"]
 
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.run", *options],
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    _, contest, steps, unchanged, aims = run_benchmark(options, folder)
 
-    assert result.returncode == 0, result.stderr
-    _, contest, steps, unchanged, aims = result.stdout.strip().split("\n\n")
     assert [(row[0], row[3]) for row in cells(contest)] == [("six scripts from a shell", "1.00")]
     (download, total) = cells(steps)
     assert download[0] == "download"
@@ -73,17 +78,8 @@ def test_the_plain_scripts_do_all_steps_by_a_shell_and_in_one_process(tmp_path: 
     options = ["--rounds", "1", "--env_manager", "local", "--tools", "none"]
     options += ["--parts", "untracked,untracked_trials"]
 
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.run", *options],
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    _, once, trials = run_benchmark(options, tmp_path)
 
-    assert result.returncode == 0, result.stderr
-    _, once, trials = result.stdout.strip().split("\n\n")
     labels = ["python main.py, tracked", "one process", "scripts from a shell"]
     assert [row[0] for row in cells(once)] == [row[0] for row in cells(trials)] == labels
     _, process, shell = cells(once)

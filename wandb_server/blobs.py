@@ -91,11 +91,8 @@ class BlobStore:
             present = set(self._folder.iterdir())
             todo.append(self._folder)
         # At the same time: a disk takes hardly longer for several of them than for one.
-        waiting = [self._syncing.submit(sync_folder, folder) for folder in todo[1:]]
-        for folder in todo[:1]:
-            sync_folder(folder)
-        for done in waiting:
-            done.result()
+        for _ in self._syncing.map(sync_folder, todo):
+            pass
         self._settled |= present
 
     def claim(self, digest: str) -> bool:
