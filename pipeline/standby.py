@@ -15,6 +15,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +31,9 @@ from pipeline.signals import wait_for
 
 # Elsewhere, system libraries use threads from their first moment on.
 IS_POSSIBLE = sys.platform == "linux"
+_COUNTS = Path("/proc/stat")  # man 5 proc
+_LOOKS = 5
+_PAUSE = 0.02  # seconds between them
 _PROCESS = Path(__file__).with_name("standby_process.py")
 # A command that calls one Python program with plain words and parameters, and does nothing else.
 _COMMAND = re.compile(r"exec python (?P<program>[\w.]+\.py)(\s+(--?\w[\w-]*|\{\w+\}))*\s*")
@@ -175,9 +179,25 @@ def _modules(folder: Path, activation: Sequence[str]) -> Path:
 
 
 def is_busy() -> bool:
-    """Tell whether no core is idle, so that work ahead of its time would only delay other work."""
-    load, _, _ = os.getloadavg()
-    return load > (os.cpu_count() or 1)
+    """Tell whether no core is idle, so that work ahead of its time would only delay other work.
+
+    Several looks are taken, since a core that has work for a moment only isn't busy.
+    """
+    cores = os.cpu_count() or 1
+    for _ in range(_LOOKS):
+        if count_running() <= cores:  # this thread among them, which is about to wait
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def count_running() -> int:
+    """Return how many threads of this machine run, or could run, at this moment.
+
+    The load average tells of the last minute: it stays high after work that has ended.
+    """
+    counts = dict(line.split(maxsplit=1) for line in _COUNTS.read_text("ascii").splitlines())
+    return int(counts["procs_running"])
 
 
 @dataclass

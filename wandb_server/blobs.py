@@ -91,7 +91,8 @@ class BlobStore:
             present = set(self._folder.iterdir())
             todo.append(self._folder)
         # At the same time: a disk takes hardly longer for several of them than for one.
-        for _ in self._syncing.map(sync_folder, todo):
+        at_once = self._syncing.map if len(todo) > 1 else map
+        for _ in at_once(sync_folder, todo):
             pass
         self._settled |= present
 
@@ -188,12 +189,12 @@ class BlobStore:
             head += chunk
             if len(head) >= BUFFER:
                 digest, size = await self._stream(head, chunks, announced)
-                break
-        else:  # most files are small: those take one turn of the thread pool
-            digest, size = await run_in_threadpool(self._write, bytes(head), announced), len(head)
-        if settled:
-            await run_in_threadpool(self.settle, [digest])
-        return digest, size
+                if settled:
+                    await run_in_threadpool(self.settle, [digest])
+                return digest, size
+        # Most files are small: those take one turn of the thread pool.
+        store = self.write if settled else self._write
+        return await run_in_threadpool(store, bytes(head), announced), len(head)
 
     async def _stream(
         self, head: bytearray, chunks: Chunks, announced: str | None

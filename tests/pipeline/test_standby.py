@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from mlflow.projects.utils import load_project
 
 from pipeline.config import STEPS
 from pipeline.root import ROOT
-from pipeline.standby import Standby, Standbys, find_program
+from pipeline.standby import Standby, Standbys, count_running, find_program, is_busy
 from tests.pipeline.test_backend import WAITS, is_alive, wait_for_child, wait_for_end
 
 # What a program sees of itself.
@@ -30,6 +32,9 @@ import colorsys
 json.dump(seen, open("seen.json", "w"))
 """
 DRAWS = "import numpy; print(numpy.random.random(), file=open('drawn', 'a'))"
+COUNT = "pipeline.standby.count_running"
+CORES = os.cpu_count() or 1
+SPINS = "while True: pass"
 STARTS_A_THREAD = """
 import threading
 alive = threading.Thread(target=threading.Event().wait, daemon=True)
@@ -39,9 +44,9 @@ USES_A_THREAD = "import lively; assert lively.alive.is_alive()"
 WAITS_FOR_ITS_TURN = """
 import os, sys
 from pathlib import Path
-os.getloadavg = lambda: (0, 0, 0)
-from pipeline.standby import Standbys
-standbys = Standbys(Path(sys.argv[1]).parent)
+from pipeline import standby
+standby.count_running = lambda: 1
+standbys = standby.Standbys(Path(sys.argv[1]).parent)
 standbys.prepare("run.py", Path(sys.argv[1]), lambda: [], os.environ)
 print(standbys._started["component"].result().leader.pid, flush=True)
 sys.stdin.read()
@@ -58,7 +63,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the tests keep the machine."""
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(COUNT, lambda: 1)
 
 
 @pytest.fixture
@@ -276,12 +281,25 @@ def test_where_all_cores_are_busy_nothing_is_imported_ahead(
     component: Path, standbys: Standbys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(component, TELLS)
-    monkeypatch.setattr(os, "getloadavg", lambda: (1.5 + (os.cpu_count() or 1), 0.0, 0.0))
-    standbys.prepare("run.py", component, list, os.environ)
-    ahead = standbys._started["component"]
+    monkeypatch.setattr(COUNT, count_running)
+    with ExitStack() as others:
+        for _ in range(CORES + 1):
+            other = others.enter_context(subprocess.Popen([sys.executable, "-c", SPINS]))
+            others.callback(other.kill)
+        standbys.prepare("run.py", component, list, os.environ)
+        ahead = standbys._started["component"]
+        wait([ahead])
 
-    assert work(take(standbys, component)) == 0
     assert ahead.cancelled()
+    assert work(take(standbys, component)) == 0
+
+
+def test_a_core_that_has_work_for_a_moment_only_is_not_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = iter([CORES + 1, CORES])
+    monkeypatch.setattr(COUNT, lambda: next(counts))
+    assert not is_busy()
 
 
 def test_a_process_in_another_environment_than_it_should_be_is_replaced(
