@@ -49,6 +49,13 @@ class BlobStore:
         self._settled: set[Path] = set()  # folders whose names are durable; none is ever removed
         self._syncing = ThreadPoolExecutor(_SYNCS)  # its threads start when there is work
 
+    def owner(self) -> str:
+        """Name the account to which the folder belongs; its number, if it has no name."""
+        try:
+            return self._folder.owner()
+        except KeyError:
+            return str(self._folder.stat().st_uid)
+
     def clear_incoming(self) -> None:
         """Remove what interrupted uploads left behind; for the server, before it takes any."""
         for leftover in self._incoming.iterdir():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -211,6 +212,13 @@ def test_a_page_that_may_run_scripts_has_an_origin_of_its_own_and_no_network(
             "'self'"
         }
         assert "frame-ancestors 'self'" in rules
+
+
+def test_where_the_sdk_does_not_tell_who_ran_it_a_run_names_the_server_s_account(
+    pages: dict[str, Page], tmp_path: Path
+) -> None:
+    run = only(pages, "/runs/", "0.953412")
+    assert f"{tmp_path.owner()} (account of the server)" in run.text
 
 
 def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:

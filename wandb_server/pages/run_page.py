@@ -140,7 +140,10 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
         "Python": known.get("python"),
         "System": known.get("os"),
         "Host": found.host or known.get("host"),
-        "User": known.get("username") or known.get("email"),
+        # Without a name or an address in git's settings, the SDK doesn't tell who ran it.
+        "User": known.get("username")
+        or known.get("email")
+        or f"{blobs.owner()} (account of the server)",
     }
     return {name: formats.cut(str(value), 300) for name, value in facts.items() if value}
 
