@@ -78,6 +78,7 @@ def copy_suite(checkout: Path, folder: Path) -> Path:
             shutil.copytree(source, folder / name, ignore=compiled)
         else:
             shutil.copy(source, folder / name)
+    shutil.copy(_HERE / "gone.py", folder)
     for left_over in (folder / "tools").glob("local_wandb_server.state*"):
         left_over.unlink()
     return folder
@@ -115,7 +116,7 @@ def _uv(sdk: str) -> list[str]:
 def _pytest(part: str, report: Path, workers: int) -> list[str]:
     return [
         *("python", "-m", "pytest", f"tests/system_tests/{part}", "-q", "--tb=short"),
-        *("-o", "addopts=", "--timeout=60", "-n", str(workers), f"--junitxml={report}"),
+        *("-p", "gone", "-o", "addopts=", "--timeout=60", "-n", str(workers), f"--junitxml={report}"),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import wandb
 
 from wandb_server import Server, locks, paths
 from wandb_server.__main__ import build_parser
@@ -110,6 +111,17 @@ def test_env_keeps_the_sdk_from_asking_a_proxy_for_this_machine(
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "intranet.example")
     assert server.environment()["no_proxy"] == "intranet.example,127.0.0.1"
+
+
+def test_env_has_the_sdk_send_a_run_as_often_as_pages_look_unless_told_otherwise(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = wandb.Settings()
+    settings.update_from_env_vars(server.environment())
+    assert settings.x_file_stream_transmit_interval == 3
+
+    monkeypatch.setenv("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", "60")
+    assert "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL" not in server.environment()
 
 
 def test_serve_says_where_it_serves_and_ends_cleanly_on_ctrl_c(data_folder: Path) -> None:
