@@ -116,7 +116,8 @@ def _uv(sdk: str) -> list[str]:
 def _pytest(part: str, report: Path, workers: int) -> list[str]:
     return [
         *("python", "-m", "pytest", f"tests/system_tests/{part}", "-q", "--tb=short"),
-        *("-p", "gone", "-o", "addopts=", "--timeout=60", "-n", str(workers), f"--junitxml={report}"),
+        *("-p", "gone", "-o", "addopts=", "--timeout=60"),
+        *("-n", str(workers), f"--junitxml={report}"),
     ]
 
 
