@@ -8,8 +8,9 @@ from typing import Any
 from wandb_server.lines import OUTPUT, Line, read_last_lines, read_lines
 
 _PAGE = 10_000
-# What the SDK puts before a line: ERROR for stderr, then the time, then a label in shared mode.
-_PREFIX = re.compile(r"(ERROR )?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?) (?:\[([^\]]+)\] )?")
+# What the SDK puts before a plain line: ERROR for stderr, then the time. A label in brackets may
+# follow, but so may a program's own "[INFO]": both stay in the text.
+_PREFIX = re.compile(r"(ERROR )?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?) ")
 
 
 def console_page(
@@ -50,13 +51,13 @@ def parse_line(line: Line) -> dict[str, Any]:
     found = _PREFIX.match(line.content)
     if found is None:
         return _fields(line.number, line.content)
-    error, timestamp, label = found.groups()
+    error, timestamp = found.groups()
     text = line.content[found.end() :]
-    return _fields(line.number, text, timestamp, "error" if error else "", label or "")
+    return _fields(line.number, text, timestamp, "error" if error else "")
 
 
 def _parse_structured(line: Line) -> dict[str, Any]:
-    """Read the JSON form of newer clients; a program may print JSON too, which is text then."""
+    """Read the JSON form, which clients send to a server that says that it knows it."""
     try:
         value = json.loads(line.content)
     except ValueError:

@@ -72,6 +72,19 @@ def test_a_console_line_that_changes_replaces_itself(started: Core) -> None:
     ]
 
 
+def test_console_lines_are_read_in_both_forms_and_as_they_were_printed(started: Core) -> None:
+    texts = ["[INFO] ready", '{"ts": "printed", "content": "by a program"}', "unfinished", "{"]
+    structured = {"level": "error", "ts": "2026-01-01T00:00:00.2", "label": "node-1"}
+    content = [f"2026-01-01T00:00:00.1 {text}" for text in texts]
+    content += [json.dumps({**structured, "content": text}) for text in texts]
+    _post(started, {"files": {"output.log": {"offset": 0, "content": content}}})
+    lines = _run(started, "logLines { edges { node { line level timestamp label } } }")
+    nodes = [edge["node"] for edge in lines["logLines"]["edges"]]
+    plain = {"level": "", "timestamp": "2026-01-01T00:00:00.1", "label": ""}
+    told = {"level": "error", "timestamp": "2026-01-01T00:00:00.2", "label": "node-1"}
+    assert nodes == [{"line": text, **how} for how in (plain, told) for text in texts]
+
+
 @pytest.mark.parametrize(
     ("end", "state"),
     [

@@ -52,6 +52,7 @@ def _viewer(_root: object, info: GraphQLResolveInfo) -> dict[str, Any]:
 
 # What the SDK may count on beyond what its oldest versions ask for.
 _FEATURES = (
+    "STRUCTURED_CONSOLE_LOGS",
     "ARTIFACT_REGISTRY_SEARCH",
     "INCLUDE_ARTIFACT_TYPES_IN_REGISTRY_CREATION",
     "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
