@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> None:
     """
     parameters = parse(arguments)
     dataset = read_dataset(parameters.dataset)
-    config = vars(parameters) | {"dataset": str(parameters.dataset)}
+    # The pipeline puts the file into a folder that differs from run to run.
+    config = vars(parameters) | {"dataset": parameters.dataset.name}
     with open_run("check_data", config) as run:
         sample, sample_artifact = read_table(run, parameters.sample_artifact)
         reference, no_reference = read_reference(run, parameters, sample_artifact)

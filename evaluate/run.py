@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> None:
     """
     parameters = parse(arguments)
     settings = read_settings(parameters)
-    config = vars(parameters) | vars(settings) | {"dataset": str(parameters.dataset)}
+    # The pipeline puts the file into a folder that differs from run to run.
+    config = vars(parameters) | vars(settings) | {"dataset": parameters.dataset.name}
     with open_run("evaluate", config) as run, ThreadPoolExecutor(1) as worker:
         run.summary["promotion/promoted"] = False
         artifact = use_artifact(run, parameters.model_artifact)

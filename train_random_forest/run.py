@@ -44,9 +44,10 @@ def main(arguments: list[str]) -> None:
     config = read_model_config(parameters.model_config, dataset.task)
     metrics = read_metrics(parameters.metrics)
     settings = {
-        **{name: str(value) for name, value in vars(parameters).items()},
-        "validation_size": parameters.validation_size,
-        "random_seed": parameters.random_seed,
+        **vars(parameters),
+        # The pipeline puts these files into a folder that differs from run to run.
+        "dataset": parameters.dataset.name,
+        "model_config": parameters.model_config.name,
         "metrics": metrics,
         "random_forest": config.random_forest,
         "tfidf": config.tfidf,
