@@ -77,7 +77,7 @@ def street(wandb: ModuleType) -> Any:
 def sweep(live: LiveServer) -> None:
     """Let a grid of three runs be worked off, as an agent and its programs do."""
     config = {"method": "grid", "name": "depths", "metric": {"name": "score", "goal": "maximize"},
-              "parameters": {"depth": {"values": [0, 1, 2]}}}  # fmt: skip
+              "parameters": {"depth": {"values": [0, 1, 2]}, "rows": {"value": 7}}}  # fmt: skip
     name = live.data(SWEEP, c=json.dumps(config))["upsertSweep"]["sweep"]["name"]
     agent = live.data(AGENT, s=name)["createAgent"]["agent"]["id"]
     for _ in range(3):
@@ -229,6 +229,14 @@ def test_histograms_are_shown_step_by_step(visitor: Visitor) -> None:
         page.get_by_role("link", name="Earlier").click()
     expect(page.get_by_label("count: 3 values from 18 to 19.")).to_be_visible()
     expect(page.get_by_label("Smoothing")).to_have_value("0.5")
+
+
+def test_the_table_of_a_sweep_has_the_settings_that_vary(visitor: Visitor) -> None:
+    page = visitor.open("/local/shown-trials/sweeps")
+    page.get_by_role("link", name="depths").click()
+    headings = page.get_by_role("columnheader")
+    expect(headings).to_have_text(["Run", "State", "score", "depth", "Duration"])
+    expect(page.locator("pre")).to_contain_text("rows")
 
 
 def test_a_range_on_an_axis_chooses_runs_by_pointer_and_by_keyboard(visitor: Visitor) -> None:

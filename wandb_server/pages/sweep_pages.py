@@ -37,7 +37,8 @@ def sweep(visit: Visit) -> dict[str, Any]:
     rows = _ranked(visit, found, config)
     url = addresses.project(home.entity, home.name)
     query = [("filter", f"sweep = {quote(found.name)}")]
-    paths = [parameter.path for parameter in config.parameters]
+    # What is the same in all runs stands in the configuration.
+    varied = [item for item in config.parameters if item.distribution != "constant"]
     return {
         "project": home,
         "entry": _entry(visit, home, found),
@@ -45,14 +46,14 @@ def sweep(visit: Visit) -> dict[str, Any]:
         "text": found.config,
         "agents": len(list_agents(visit.connection, found.id)),
         "states": Counter(row.state for row in rows),
-        "headings": [".".join(path) for path in paths],
+        "headings": [parameter.name for parameter in varied],
         "runs": [
             {
                 "link": run_link(home, row),
                 "state": row.state,
                 "ran": run_duration(row),
                 "score": _score(row, config),
-                "values": [_dig(row.config, path) for path in paths],
+                "values": [_dig(row.config, parameter.path) for parameter in varied],
             }
             for row in rows[:_RUNS_SHOWN]
         ],
@@ -93,7 +94,7 @@ def _parallel(home: Project, rows: Sequence[RunRow], config: SweepConfig) -> Par
         return None
     scores = [_score(row, config) for row in rows]
     columns = {
-        ".".join(parameter.path): [plain(_dig(row.config, parameter.path)) for row in rows]
+        parameter.name: [plain(_dig(row.config, parameter.path)) for row in rows]
         for parameter in config.parameters
     }
     shown = [item.key for item in rank_influences(columns, scores)][: _AXES - 1]
