@@ -65,7 +65,7 @@ class Waiting:
             signal.signal(number, self._pass_on)
         code = 0
         self._preload()
-        self.answers.write(b"ready\n")
+        self._answer("ready")
         for line in self.jobs:
             # Only the thread that forks lives on in a child.
             has_threads = threading.active_count() > 1
@@ -73,10 +73,15 @@ class Waiting:
                 return {**json.loads(line), "afresh": has_threads}
             _, status = os.waitpid(self.child, 0)
             self.child, code = 0, os.waitstatus_to_exitcode(status)
-            self.answers.write(b"%d\n" % code)
+            self._answer(code)
             if not self._is_over():
                 self._preload()
         return self._end(code)
+
+    def _answer(self, said: object) -> None:
+        # Nobody hears it if the pipeline was killed; then there are no more jobs either.
+        with contextlib.suppress(BrokenPipeError):
+            self.answers.write(f"{said}\n".encode())
 
     def _is_over(self) -> bool:
         """Tell whether it is known by now that no job will come."""
@@ -121,7 +126,8 @@ def end(code: int) -> NoReturn:
     Python's own end would look for garbage in all that was imported.
     """
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no handler, and so none to take back
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(abs(code))
 

@@ -17,7 +17,13 @@ from mlflow.projects.utils import load_project
 from pipeline.config import STEPS
 from pipeline.root import ROOT
 from pipeline.standby import Standby, Standbys, count_running, find_program, is_busy
-from tests.pipeline.test_backend import WAITS, is_alive, wait_for_child, wait_for_end
+from tests.pipeline.test_backend import (
+    KILLS_ITSELF,
+    WAITS,
+    is_alive,
+    wait_for_child,
+    wait_for_end,
+)
 
 # What a program sees of itself.
 TELLS = """
@@ -50,6 +56,15 @@ standbys = standby.Standbys(Path(sys.argv[1]).parent)
 standbys.prepare("run.py", Path(sys.argv[1]), lambda: [], os.environ)
 print(standbys._started["component"].result().leader.pid, flush=True)
 sys.stdin.read()
+"""
+WORKS = """
+import os, sys
+from pathlib import Path
+from pipeline import standby
+component = Path(sys.argv[1])
+taken = standby.Standbys(component.parent).take("run.py", component, [], os.environ)
+taken.begin([], os.environ)
+taken.wait()
 """
 
 
@@ -214,6 +229,36 @@ def test_a_killed_process_takes_its_step_along_and_is_replaced(
     wait_for_end(child)
     write(component, TELLS)
     assert work(take(standbys, component)) == 0
+
+
+def test_what_kills_a_step_is_told_by_its_exit_code_and_nothing_else(
+    component: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(component, KILLS_ITSELF)
+    standby = take(Standbys(component.parent), component)
+
+    assert work(standby) == -signal.SIGKILL
+    assert standby.leader.returncode == -signal.SIGKILL
+    assert capfd.readouterr().err == ""
+
+
+def test_a_killed_pipeline_s_step_ends_in_its_own_way_and_leaves_nothing(
+    component: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    write(component, WAITS)
+    variables = os.environ | {"TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", WORKS, str(component)]
+    pipeline = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    child = wait_for_child(component)
+    pipeline.kill()
+
+    # All of them have ended by the end of what they say.
+    _, said = pipeline.communicate()
+    assert said == ""
+    wait_for_end(child)
+    assert (component / "ended").read_text() == "well"
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_folders_that_libraries_make_when_they_are_imported_are_there_in_each_turn_and_go(
