@@ -6,7 +6,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from tests.server.conftest import LiveServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -67,6 +70,25 @@ def test_folders_and_references_download_and_verify(
     (root / "in side" / "ä b.txt").write_text("changed")
     with pytest.raises(ValueError, match="Digest mismatch"):
         found.verify(root=str(root))
+    (root / "of mine.txt").write_text("not in the version")
+    found.checkout(root=str(root))
+    assert {path.name for path in root.rglob("*.txt")} == {"ä b.txt", "elsewhere.txt"}
+    found.verify(root=str(root))
+
+
+def test_references_are_fetched_or_kept_by_what_they_are(
+    wandb: ModuleType, live: LiveServer, project: str, tmp_path: Path
+) -> None:
+    artifact = wandb.Artifact("references", type="dataset")
+    artifact.add_reference(f"{live.base_url}/healthz", name="over http")
+    artifact.add_reference("hdfs://cluster/table", name="elsewhere")
+    with wandb.init(project=project) as run:
+        run.log_artifact(artifact).wait()
+    found = wandb.Api().artifact(f"{project}/references:v0")
+    kept = {name: entry.ref for name, entry in found.manifest.entries.items()}
+    assert kept == {"over http": f"{live.base_url}/healthz", "elsewhere": "hdfs://cluster/table"}
+    path = found.get_path("over http").download(root=str(tmp_path))
+    assert "wandb_server" in Path(path).read_text()
 
 
 def test_lineage_names_the_runs_on_both_sides(
@@ -96,13 +118,18 @@ def test_aliases_move_and_metadata_is_saved(
     newer.metadata["auc"] = 2
     newer.description = "better"
     newer.ttl = timedelta(days=2)
+    newer.tags = ["checked"]
     newer.save()
     prod = wandb.Api().artifact(f"{project}/model:prod")
     assert (prod.version, prod.metadata, prod.description) == ("v1", {"auc": 2}, "better")
-    assert prod.ttl == timedelta(days=2)
+    assert (prod.ttl, prod.tags) == (timedelta(days=2), ["checked"])
     assert wandb.Api().artifact(f"{project}/model:v0").aliases == []
     prod.aliases.remove("prod")
+    prod.tags.remove("checked")
+    prod.ttl = None
     prod.save()
+    plain = wandb.Api().artifact(f"{project}/model:v1")
+    assert (plain.aliases, plain.tags, plain.ttl) == (["latest"], [], None)
     assert not wandb.Api().artifact_exists(f"{project}/model:prod")
 
 
@@ -158,18 +185,27 @@ def test_drafts_and_tables_refer_to_files_of_other_versions(
 ) -> None:
     with wandb.init(project=project) as run:
         first = wandb.Artifact("first", type="tables")
+        pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
         first.add(wandb.Table(columns=["a"], data=[[1]]), "numbers")
+        first.add(wandb.Table(columns=["b"], data=[[wandb.Image(pixels)]]), "pictures")
         run.log_artifact(first).wait()
         second = wandb.Artifact("second", type="tables")
         second.add(first.get("numbers"), "same")
+        second.add(first.get("pictures"), "seen")
         run.log_artifact(second).wait()
         draft = first.new_draft()
         with draft.new_file("more.txt") as file:
             file.write("more")
         run.log_artifact(draft).wait()
-    assert wandb.Api().artifact(f"{project}/second:v0").get("same").data == [[1]]
+    again = wandb.Api().artifact(f"{project}/second:v0")
+    assert again.get("same").data == [[1]]
+    assert np.array_equal(again.get("seen").data[0][0].image, pixels)
+    # The second one holds references alone, and none of the files.
+    assert again.size < 500
+    assert all(entry.ref for entry in again.manifest.entries.values())
     third = wandb.Api().artifact(f"{project}/first:v1")
-    assert set(third.manifest.entries) == {"numbers.table.json", "more.txt"}
+    names = set(third.manifest.entries)
+    assert names > {"numbers.table.json", "pictures.table.json", "more.txt"}
     assert third.get("numbers").data == [[1]]
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.server.conftest import LiveServer, sdk_environment
+from tests.server.conftest import KEY, LiveServer, sdk_environment
 from tests.warm import WarmPython
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -18,7 +18,7 @@ import sys, wandb
 with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 1}) as run:
     for value in range(3):
         run.log({"value": value})
-    print("a line for the console")
+    print("[INFO] a line for the console")
     print("and one for errors", file=sys.stderr)
     run.log({"table": wandb.Table(columns=["a"], data=[[1]])})
     artifact = wandb.Artifact("made-offline", type="dataset")
@@ -30,24 +30,52 @@ with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 
 
 @pytest.fixture
 def command(live: LiveServer, python: WarmPython, tmp_path: Path) -> Callable[..., str]:
-    """Run Python with arguments in a folder of its own; gives what it prints."""
+    """Run Python with arguments in a folder of its own; gives what it prints.
+
+    `without` names variables that it is not to see, `code` is the exit code that it is to have.
+    """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("WANDB")
     } | sdk_environment(live.base_url, tmp_path)
     del environment["WANDB_SILENT"]
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, without: tuple[str, ...] = (), code: int = 0) -> str:
         result = python.run(
             *arguments,
             cwd=tmp_path,
-            env=environment,
+            env={name: value for name, value in environment.items() if name not in without},
             libraries=("wandb", "wandb.cli.cli"),
             timeout=90,
         )
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.returncode == code, result.stdout + result.stderr
         return result.stdout + result.stderr
 
     return run
+
+
+def test_who_has_logged_in_needs_no_variables(
+    live: LiveServer, command: Callable[..., str], project: str
+) -> None:
+    login = ("-m", "wandb", "login", "--verify", "--host", live.base_url)
+    variables = ("WANDB_API_KEY", "WANDB_BASE_URL")
+    refused = command(*login, "0123456789" * 4, without=variables, code=1)
+    assert "The API key is missing or wrong" in refused
+    assert "logged in as: local" in command(*login, KEY, without=variables)
+    assert live.base_url in command("-m", "wandb", "status", without=variables)
+    command(
+        "-c", f"import wandb; wandb.init(project={project!r}, id='r').finish()", without=variables
+    )
+    found = live.data("query ($p: String) { project(name: $p) { runCount } }", p=project)
+    assert found == {"project": {"runCount": 1}}
+
+
+@pytest.mark.exhaustive
+def test_all_that_wandb_verify_asks_for_is_there_but_https(
+    live: LiveServer, command: Callable[..., str]
+) -> None:
+    told = command("-m", "wandb", "verify", "--host", live.base_url)
+    assert (told.count("✅"), told.count("❌")) == (8, 2)
+    assert told.count("not made over https") == 2
 
 
 def test_artifacts_are_put_listed_and_fetched(
@@ -76,7 +104,7 @@ def test_offline_runs_sync_with_artifacts_and_console_again_and_again(
         values = [row["value"] for row in run.scan_history() if "value" in row]
         assert values == [0, 1, 2]
         lines = [(line.content, line.level) for line in run.console_logs()]
-        assert lines == [("a line for the console", ""), ("and one for errors", "error")]
+        assert lines == [("[INFO] a line for the console", ""), ("and one for errors", "error")]
         assert [line.number for line in run.console_logs(last=1)] == [1]
         artifact = wandb.Api().artifact(f"{project}/made-offline:best")
         assert (artifact.version, artifact.logged_by().id) == ("v0", "offline")

@@ -26,13 +26,13 @@ def found(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> matrix.
     folder = tmp_path_factory.mktemp("matrix")
     given = {"WANDB_BASE_URL": live.base_url, "WANDB_API_KEY": KEY}
     environment = matrix.client_environment(folder, given)
-    checks = ("log_a_run", "log_artifacts", "change_artifacts", "find_runs")
+    checks = ("log_a_run", "log_artifacts", "change_artifacts", "use_registries", "find_runs")
     return matrix.run_scenario([sys.executable], environment, folder, checks)
 
 
 def test_a_release_of_the_sdk_passes_the_scenario(found: matrix.Outcome) -> None:
     passed = [name for name, text in found.checks.items() if text == "ok"]
-    assert passed == ["log_a_run", "log_artifacts", "change_artifacts"]
+    assert passed == ["log_a_run", "log_artifacts", "change_artifacts", "use_registries"]
     assert found.unknown == []
     assert found.served > 100
     assert "| log a run | ok |" in matrix.table([found])

@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -140,6 +141,74 @@ def test_resume_goes_on_and_a_fresh_start_begins_again(wandb: ModuleType, projec
     assert [row["value"] for row in wandb.Api().run(path).scan_history()] == [99]
     with pytest.raises(wandb.errors.UsageError, match="already exists"):
         wandb.init(project=project, id="same", resume="never")
+
+
+def test_a_run_that_broke_off_is_found_again_by_itself(wandb: ModuleType, project: str) -> None:
+    def train() -> None:
+        run.log({"loss": 1})
+        run.log({"loss": 1 / 0})
+
+    with pytest.raises(ZeroDivisionError), wandb.init(project=project, resume="auto") as run:
+        train()
+    with wandb.init(project=project, resume="auto") as again:
+        again.log({"loss": 2})
+    with wandb.init(project=project, resume="auto") as other:
+        assert not other.resumed
+    assert (again.id, again.resumed) == (run.id, True)
+    read = wandb.Api().run(again.path)
+    assert (read.state, [row["loss"] for row in read.scan_history()]) == ("finished", [1, 2])
+
+
+def test_a_run_is_rewound_and_forked_and_its_metrics_keep_what_was_defined(
+    wandb: ModuleType, project: str
+) -> None:
+    with wandb.init(project=project, id="first") as run:
+        run.define_metric("epoch", hidden=True)
+        run.define_metric("loss", step_metric="epoch", summary="min,mean")
+        for epoch, loss in enumerate((3, 1, 2)):
+            run.log({"epoch": epoch, "loss": loss})
+    assert dict(wandb.Api().run(run.path).summary["loss"]) == {"min": 1, "mean": 2}
+    with wandb.init(project=project, fork_from="first?_step=1") as fork:
+        fork.log({"loss": 9})
+    with wandb.init(project=project, resume_from="first?_step=0") as run:
+        run.log({"loss": 8})
+
+    def losses(name: str) -> list[int]:
+        rows = wandb.Api().run(f"{project}/{name}").scan_history(keys=["loss"])
+        return [row["loss"] for row in rows]
+
+    assert (losses(fork.id), losses("first")) == ([3, 1, 9], [3, 8])
+
+
+def test_a_run_is_stopped_from_outside(
+    wandb: ModuleType, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wandb.sdk.lib.run_stopping import RunStopChecker
+
+    # Fifteen seconds lie between two looks.
+    monkeypatch.setitem(RunStopChecker.__init__.__kwdefaults__, "poll_interval", 0.2)
+    settings = wandb.Settings(x_file_stream_transmit_interval=1)
+    deadline = time.monotonic() + 60
+
+    def train() -> None:
+        wandb.Api().run(run.path).stop()
+        while time.monotonic() < deadline:
+            run.log({"loss": 1})
+            time.sleep(0.1)
+
+    with pytest.raises(KeyboardInterrupt), wandb.init(project=project, settings=settings) as run:
+        train()
+    assert time.monotonic() < deadline
+    assert wandb.Api().run(run.path).state == "killed"
+
+
+def test_code_is_kept(wandb: ModuleType, project: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("loss = 1\n")
+    with wandb.init(project=project) as run:
+        run.log_code(str(tmp_path))
+    (code,) = wandb.Api().run(run.path).logged_artifacts()
+    assert code.type == "code"
+    assert Path(code.download(), "train.py").read_text() == "loss = 1\n"
 
 
 def test_runs_are_changed_and_deleted_through_the_api(

@@ -240,3 +240,12 @@ def test_a_sweep_is_paused_resumed_and_cancelled_from_the_command_line(
         assert found["project"]["sweep"] == {"state": expected}
     commands.end(agent)
     assert [run.state for run in wandb.Api().sweep(path).runs] == ["killed"]
+
+
+def test_a_sweep_is_stopped_from_the_command_line(
+    wandb: ModuleType, commands: Commands, project: str
+) -> None:
+    config = {"method": "random", "parameters": {"a": {"min": 0.0, "max": 1.0}}}
+    path = f"local/{project}/{wandb.sweep(config, project=project)}"
+    commands.run("sweep", "--stop", path)
+    assert wandb.Api().sweep(path).state == "FINISHED"
