@@ -27,10 +27,13 @@ SIGN_IN_SECONDS = 600
 
 # A server that is asked to stop lets requests in flight end, for this long.
 GRACE_SECONDS = 60
-# How often a run sends what it logged and printed: every 15 s, if the SDK isn't told. Pages that
-# follow a run look every three seconds, and the way is short.
-_INTERVAL = "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL"
-_INTERVAL_SECONDS = 3
+# What suits a server on this machine, unless the user has chosen otherwise.
+_PREFERRED = {
+    # Pages that follow a run look every three seconds; the SDK sends every fifteen by itself.
+    "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "3",
+    # A run keeps its program, and what differed from the commit. Neither leaves the machine.
+    "WANDB_SAVE_CODE": "true",
+}
 _START_SECONDS = 30.0  # on a machine that is busy with other things
 _PAUSE = 0.05  # seconds between two looks at a server that starts or stops
 
@@ -71,8 +74,7 @@ class Server(NamedTuple):
             "WANDB_ENTITY": ENTITY,
             "WANDB_ERROR_REPORTING": "false",  # else the SDK asks the server to take telemetry
         }
-        if _INTERVAL not in os.environ:
-            variables[_INTERVAL] = str(_INTERVAL_SECONDS)
+        variables |= {name: value for name, value in _PREFERRED.items() if name not in os.environ}
         # The SDK would send requests for this very machine through a proxy.
         if any(os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy")):
             past = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")

@@ -113,15 +113,19 @@ def test_env_keeps_the_sdk_from_asking_a_proxy_for_this_machine(
     assert server.environment()["no_proxy"] == "intranet.example,127.0.0.1"
 
 
-def test_env_has_the_sdk_send_a_run_as_often_as_pages_look_unless_told_otherwise(
+def test_env_has_the_sdk_send_often_and_keep_the_code_unless_told_otherwise(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = wandb.Settings()
     settings.update_from_env_vars(server.environment())
-    assert settings.x_file_stream_transmit_interval == 3
+    assert (settings.x_file_stream_transmit_interval, settings.save_code) == (3, True)
 
     monkeypatch.setenv("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", "60")
-    assert "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL" not in server.environment()
+    monkeypatch.setenv("WANDB_SAVE_CODE", "false")
+    assert not server.environment().keys() & {
+        "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL",
+        "WANDB_SAVE_CODE",
+    }
 
 
 def test_serve_says_where_it_serves_and_ends_cleanly_on_ctrl_c(data_folder: Path) -> None:

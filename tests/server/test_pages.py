@@ -2,7 +2,10 @@
 
 import csv
 import io
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -12,11 +15,27 @@ from urllib.parse import quote, urlencode
 import pytest
 import requests
 
-from tests.server.conftest import KEY, LiveServer, Nursery, use_sdk
+from tests.server.conftest import KEY, LiveServer, Nursery, sdk_environment, use_sdk
 from tests.server.hostile import HOSTILE, log_hostile
 from wandb_server.auth import SESSION_COOKIE, Signer
 from wandb_server.pages import formats
 from wandb_server.service import SIGN_IN
+
+SAVES_CODE = """
+import wandb
+
+for is_dirty, is_saved in ((False, True), (True, True), (True, False)):
+    if is_dirty:
+        open(__file__, "a").write("# another line")
+    settings = wandb.Settings(save_code=is_saved, silent=True)
+    with wandb.init(project="committed", settings=settings) as run:
+        print(run.id)
+"""
+GIT_USER = {
+    **os.environ,
+    **{f"GIT_{who}_{what}": "a@example.com"
+       for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}  # fmt: skip
 
 
 @dataclass
@@ -219,6 +238,31 @@ def test_where_the_sdk_does_not_tell_who_ran_it_a_run_names_the_server_s_account
 ) -> None:
     run = only(pages, "/runs/", "0.953412")
     assert f"{tmp_path.owner()} (account of the server)" in run.text
+
+
+def test_a_run_says_whether_files_differed_from_the_commit(
+    site: Site, browser: requests.Session, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SAVES_CODE)
+    git = ["git init -q", "git add program.py", "git commit -q -m first"]
+    for command in git:
+        subprocess.run(command.split(), cwd=tmp_path, env=GIT_USER, check=True)
+    done = subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env=sdk_environment(site.base_url, tmp_path) | GIT_USER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    clean, dirty, untold = (
+        read(browser.get(f"{site.base_url}/local/committed/runs/{name}", timeout=10)).text
+        for name in done.stdout.split()
+    )
+    assert re.search(r"Commit\s*[0-9a-f]{40} without changes", clean)
+    assert re.search(r"Commit\s*[0-9a-f]{40} with changes, see diff.patch", dirty)
+    assert re.search(r"Commit\s*[0-9a-f]{40} \(with WANDB_SAVE_CODE=true", untold)
 
 
 def test_a_drawn_metric_is_described_in_words(pages: dict[str, Page]) -> None:

@@ -1,6 +1,6 @@
 """The page of a run, and that of one of its files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -41,7 +41,7 @@ from wandb_server.runs import Run
 _CONSOLE_LINES = 500
 _CHARTS = 24
 _LARGEST_METADATA = 1 << 20  # bytes
-_METADATA, _PATCH = "wandb-metadata.json", "diff.patch"
+_METADATA, _PATCH, _CODE = "wandb-metadata.json", "diff.patch", "code/"
 
 
 class Chart(NamedTuple):
@@ -130,12 +130,11 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
         known = parse_object(blobs.read(told.digest).decode("utf-8", errors="replace"))
     git = known.get("git")
     commit = found.commit_hash or (git.get("commit") if isinstance(git, dict) else None)
-    changed = " with changes, see diff.patch" if _PATCH in by_name else ""
     arguments = known.get("args")
     words = [known.get("program"), *(arguments if isinstance(arguments, list) else [])]
     facts = {
         "Command": " ".join(str(word) for word in words if word),
-        "Commit": f"{commit}{changed}" if commit else "",
+        "Commit": f"{commit} {_tell_changes(by_name)}" if commit else "",
         "Repository": found.repo,
         "Python": known.get("python"),
         "System": known.get("os"),
@@ -146,6 +145,15 @@ def _about(blobs: BlobStore, found: Run, files: Sequence[RunFile]) -> dict[str, 
         or f"{blobs.owner()} (account of the server)",
     }
     return {name: formats.cut(str(value), 300) for name, value in facts.items() if value}
+
+
+def _tell_changes(files: Collection[str]) -> str:
+    """Say whether files differed from the commit, which the SDK looks at if it saves code."""
+    if _PATCH in files:
+        return "with changes, see diff.patch"
+    if any(name.startswith(_CODE) for name in files):
+        return "without changes"
+    return "(with WANDB_SAVE_CODE=true, changes are recorded, too)"
 
 
 def _without_media(summary: dict[str, Any]) -> dict[str, Any]:
