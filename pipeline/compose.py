@@ -1,10 +1,10 @@
 """The config as main.py would get it, for the tools around the pipeline."""
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 
 from pipeline.config import validate
 from pipeline.errors import ConfigError
+from pipeline.faults import explain
 from pipeline.overrides import expand_arguments
 from pipeline.root import ROOT
 from pipeline.schema import Config, register_schema
@@ -25,5 +25,8 @@ def compose_config(overrides: list[str]) -> Config:
             return validate(compose("config", expand_arguments(overrides)))
     except ConfigError:
         raise
-    except HydraException as error:
-        raise ConfigError(str(error)) from error
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error

@@ -3,7 +3,7 @@
 import re
 import shlex
 from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -68,11 +68,20 @@ def _prepare(word: str, multirun: bool) -> str:
     if override.is_add() and mapping == "dataset.columns":
         # OmegaConf takes a new rule as part of the mapping only.
         return f"+{mapping}={{{name}: {word.split('=', 1)[1]}}}"
-    if override.is_add() or override.is_delete() or key.split(".")[0] == "hydra" or "/" in key:
+    if key.split(".")[0] == "hydra" or "/" in key:
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{word}: Hydra's own settings hold for a whole sweep, or for all of a run: give "
+                f"{key} one value."
+            )
         return word
-    kind = _type_of(key)
+    if override.is_delete():
+        return word
+    kind = type_of(key)
     # Steps separated by commas are one choice of steps, never a sweep over them; and without
     # -m there is no sweep at all, so that a comma in a text is just a comma.
+    if override.is_add():
+        return word
     if override.is_sweep_override() and (
         key == "main.execute_steps" or (not multirun and kind in (str, str | None))
     ):
@@ -107,14 +116,17 @@ def _quoted(word: str) -> str:
     return f"{key}={QuotedString(text=value, quote=Quote.single).with_quotes()}"
 
 
-def _type_of(key: str) -> Any:
-    """Return the type of the value at a dotted key.
+def type_of(key: str) -> Any:
+    """Return the type of the value at a dotted key; Any where the schema leaves it open.
 
     Raises:
         ConfigError: There is no such key.
     """
     kind: Any = Config
     for position, part in enumerate(key.split(".")):
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+            continue
         if not is_dataclass(kind):
             return Any
         names = [field.name for field in fields(kind)]

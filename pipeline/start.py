@@ -6,13 +6,13 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from pipeline.errors import PipelineError
+from pipeline.faults import explain, raised_by_hydra
 from pipeline.overrides import expand_arguments
 from pipeline.schema import register_schema
 from pipeline.signals import stop_on_signals
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.process import THIS
-from pipeline.trials import stop_workers
+from pipeline.trials import StoppedError, stop_workers
 
 
 def run_main(task: Callable[..., Any]) -> int:
@@ -22,8 +22,11 @@ def run_main(task: Callable[..., Any]) -> int:
         task: A function decorated with `hydra.main`.
 
     Returns:
-        Exit code: 0, or 1 for overrides that can't be right or a sweep with a trial that failed, or
-        130 after Ctrl-C or SIGTERM. For faults that it meets itself, Hydra ends the program with 1.
+        Exit code: 0, or 1 for what the user can mend or a sweep with a trial that failed, or 130
+        after Ctrl-C or SIGTERM.
+
+    Raises:
+        SystemExit: A pipeline failed, and says why; or Hydra has shown what was asked for.
     """
     # Imports make hundreds of thousands of objects and no garbage: looking for it as often as
     # Python does by default takes a tenth of their time.
@@ -32,19 +35,22 @@ def run_main(task: Callable[..., Any]) -> int:
     stopped = stop_on_signals(stop_workers)
     try:
         sys.argv[1:] = expand_arguments(sys.argv[1:])
-        task()
-        if THIS.plan:
-            return _finish_sweep(THIS.plan, task, stopped)
-    except PipelineError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # Hydra, which prints the others, isn't on yet
-        return 1
-    except (KeyboardInterrupt, SystemExit):
-        # Hydra turns what a sweep's trials raise into its own exit.
+        with raised_by_hydra():
+            task()
+            if THIS.plan:
+                return _finish_sweep(THIS.plan, task, stopped)
+    except (KeyboardInterrupt, SystemExit, StoppedError):
         if not stopped.is_set():
             raise
         _show_trials()
         print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
         return 130
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        print(message, file=sys.stderr)  # noqa: T201
+        return 1
     finally:
         # At the end, Python would look for garbage in all that mlflow and wandb have built up: half
         # a second, for memory that the system takes back anyway.

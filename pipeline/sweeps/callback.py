@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class TrackTrials(Callback):
-    """Keeps account of the trials of a sweep."""
+    """Keeps account of the trials of a sweep; outside of one, says why a pipeline failed."""
 
     # All of it that a worker needs; None outside of a sweep.
     _plan: Plan | None = None
@@ -50,7 +50,13 @@ class TrackTrials(Callback):
             THIS.started_at = time.monotonic()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Write down what came of a trial, and say it."""
+        """Write down what came of a trial, and say it.
+
+        Raises:
+            SystemExit: A pipeline that is no trial failed. Hydra would first list all overrides.
+        """
+        if self._plan is None and isinstance(job_return._return_value, PipelineError):
+            sys.exit(str(job_return._return_value))
         notes, THIS.notes, THIS.is_trial = THIS.notes, None, False
         if self._plan is None or notes is None:
             return

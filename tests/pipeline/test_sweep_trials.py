@@ -148,12 +148,12 @@ def test_a_sweep_that_makes_no_sense_is_refused(overrides: list[str], message: s
     ("overrides", "message"),
     [
         (["random_forest_pipeline.random_forest.depth=2,3"], "There is no key"),
-        (["hydra/launcher=basic,joblib"], "Sweeping over Hydra's configuration is not supported"),
-        ([f"{DEPTH}="], "Value '' of type 'str' could not be converted to Integer"),
+        (["hydra/launcher=basic,joblib"], "give hydra/launcher one value"),
+        ([f"{DEPTH}="], f"{DEPTH}=: give a whole number or null."),
         ([f"{DEPTH}=2,3", "metrics=[rok_auc]"], "Did you mean 'roc_auc'"),
         (
             [f"{DEPTH}=2,deep", "hydra/sweeper=optuna"],
-            "Value 'deep' of type 'str' could not be converted",
+            f"{DEPTH}=deep: give a whole number or null.",
         ),
     ],
     ids=lambda value: str(value)[:60],
@@ -167,6 +167,6 @@ def test_what_is_refused_ends_the_program_before_the_first_trial(
     done = run(program, *overrides)
 
     assert done.returncode == 1
-    assert message in done.stderr
+    assert message in done.stderr.splitlines()[0]
     assert "Traceback" not in done.stderr
     assert "began" not in done.stdout
