@@ -222,10 +222,11 @@ def test_what_is_not_there_or_not_allowed_is_named(
     assert not wandb.Api().artifact_exists(f"{project}/table:v1")
 
 
-def test_many_files_make_one_version(log: Callable[..., Any]) -> None:
-    version = log("many", {f"part/{number}.txt": str(number % 100) for number in range(500)})
-    assert version.file_count == 500
-    assert len(version.manifest.entries) == 500
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.exhaustive)])
+def test_many_files_make_one_version(log: Callable[..., Any], count: int) -> None:
+    version = log("many", {f"part/{number}.txt": str(number % 100) for number in range(count)})
+    assert version.file_count == count
+    assert len(version.manifest.entries) == count
 
 
 def test_an_incremental_version_keeps_the_files_of_its_base(
