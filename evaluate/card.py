@@ -49,8 +49,6 @@ def head(subject: Subject, settings: Settings, decision: Decision) -> str:
     else:
         keeper = f"{champion.name} keeps {alias}" if champion else f"nobody holds {alias}"
         kind, verdict = "kept", f"not promoted: {keeper}"
-    comparison = champion.comparison if champion else None
-    warning = comparison.split if comparison else ""
     return "\n".join(
         [
             "<header>",
@@ -59,7 +57,7 @@ def head(subject: Subject, settings: Settings, decision: Decision) -> str:
             f"<h1>{text(subject.model)}</h1>",
             f'<p class="verdict {kind}">{text(verdict)}</p>',
             f"<p>{text(decision.reason)}</p>",
-            f'<p class="warning">{text(warning)}</p>' if warning else "",
+            *(f'<p class="warning">{text(warning)}</p>' for warning in decision.warnings),
             "</header>",
         ]
     )

@@ -57,6 +57,7 @@ class Decision:
         metric: That metric.
         champion: The version that held the alias; None if none did.
         fallen: Classes or quarters that fell by more than the limit.
+        warnings: What makes a score look better than it is, in sentences.
     """
 
     promoted: bool
@@ -66,6 +67,12 @@ class Decision:
     metric: str
     champion: Champion | None
     fallen: Sequence[Part] = ()
+    warnings: Sequence[str] = ()
+
+    @property
+    def told(self) -> str:
+        """The reason and the warnings, in sentences."""
+        return " ".join([self.reason, *self.warnings])
 
     @property
     def champion_name(self) -> str | None:
@@ -90,7 +97,9 @@ class Decision:
         return comparison.differences.get(self.metric) if comparison else None
 
 
-def decide(rules: Rules, challenger: str, score: float, champion: Champion | None) -> Decision:
+def decide(
+    rules: Rules, challenger: str, score: float, champion: Champion | None, leak: str = ""
+) -> Decision:
     """Decide whether the challenger gets the alias; a tie changes nothing.
 
     Args:
@@ -98,13 +107,15 @@ def decide(rules: Rules, challenger: str, score: float, champion: Champion | Non
         challenger: Name and version of the model at hand.
         score: Its score by the metric that decides.
         champion: The version that holds the alias, None if none does.
+        leak: Says so if the model at hand may have learnt from the test rows; else empty.
 
     Raises:
         PromotionError: The champion can't be compared with, and isn't to be replaced regardless.
     """
     comparison = champion.comparison if champion else None
     fallen = find_fallen(comparison.parts, rules.limit) if comparison else []
-    facts = Decision(False, "", challenger, score, rules.metric, champion, fallen)
+    warnings = [text for text in (leak, comparison.split if comparison else "") if text]
+    facts = Decision(False, "", challenger, score, rules.metric, champion, fallen, warnings)
     promoted, reason = judge(rules, facts)
     return replace(facts, promoted=promoted, reason=reason)
 

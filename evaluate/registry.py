@@ -26,13 +26,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Challenger:
-    """The model at hand, and the test rows on which it meets the champion."""
+    """The model at hand, and the test rows on which it meets the champion.
+
+    `leak` says so if it may have learnt from these rows, and is empty otherwise.
+    """
 
     artifact: wandb.Artifact
     model: Pipeline
     evaluation: Evaluation
     table: pd.DataFrame
     settings: Settings
+    leak: str = ""
 
 
 def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> Decision:
@@ -60,7 +64,7 @@ def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> D
         holder = find_holder(artifact, alias)
         champion = None if holder is None else assess(run, holder, challenger)
         score = challenger.evaluation.scores[metric]
-        decision = decide(rules, name_of(artifact), score, champion)
+        decision = decide(rules, name_of(artifact), score, champion, challenger.leak)
         if not decision.promoted:
             return decision
         if name_of(find_holder(artifact, alias)) == name_of(holder):
@@ -163,7 +167,8 @@ def describe_split(holder: wandb.Artifact, challenger: wandb.Artifact) -> str:
         return ""
     return (
         f"{name_of(holder)} was trained on {before}, {name_of(challenger)} on {now}. The former "
-        "may have seen some of these test rows in training: its scores may be too good."
+        "may have seen some of these test rows in training: its scores may be too good. A fair "
+        "comparison is one of models of the same split (segregate, main.random_seed)."
     )
 
 
@@ -198,7 +203,7 @@ def make_record(decision: Decision, settings: Settings) -> dict[str, Any]:
         "alias": settings.production_alias,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "champion": decision.champion_name,
-        "why": decision.reason,
+        "why": decision.told,
         "metric": decision.metric,
         "score": decision.score,
         "champion_score": decision.champion_score,

@@ -14,7 +14,7 @@ import wandb
 from card import render_card
 from comparison import Evaluation, find_intervals
 from loading import ModelError
-from origin import find_ancestors, find_user, read_commit
+from origin import find_ancestors, find_leak, find_user, read_commit
 from promotion import Decision, PromotionError
 from registry import Challenger, download_model, name_of, promote
 from results import Findings, Results, Subject, find_errors
@@ -68,7 +68,9 @@ def main(arguments: list[str]) -> None:
             ancestors=ancestors.result(),
             commit=read_commit(Path(__file__).parent),
         )
-        challenger = Challenger(artifact, model, evaluation, table, settings)
+        trained_on = artifact.metadata.get("train_artifact")
+        leak = find_leak(subject.model, trained_on, subject.test_data, subject.ancestors)
+        challenger = Challenger(artifact, model, evaluation, table, settings, leak)
         decision = promote(run, challenger, describe_origin(run, subject, user.result()))
         log_decision(run, decision, settings.production_alias)
         page = render_card(subject, settings, Results(evaluation, findings, decision))
@@ -150,12 +152,12 @@ def log_decision(run: wandb.Run, decision: Decision, alias: str) -> None:
         "difference_low": low,
         "difference_high": high,
         "regressions": ", ".join(part.name for part in decision.fallen),
-        "reason": decision.reason,
+        "reason": decision.told,
     }
     run.summary.update({f"promotion/{name}": value for name, value in facts.items()})
     holder = decision.challenger if decision.promoted else decision.champion_name or "nobody"
     verb = "now holds" if decision.promoted else "still holds"
-    logger.info("%s %s %s: %s", holder, verb, alias, decision.reason)
+    logger.info("%s %s %s: %s", holder, verb, alias, decision.told)
 
 
 def describe_origin(run: wandb.Run, subject: Subject, user: str) -> dict[str, Any]:
@@ -176,7 +178,7 @@ def summarise(subject: Subject, decision: Decision) -> dict[str, Any]:
         "test_data": subject.test_data,
         "champion": decision.champion_name,
         "promoted": decision.promoted,
-        "reason": decision.reason,
+        "reason": decision.told,
     }
 
 

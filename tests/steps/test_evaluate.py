@@ -737,6 +737,22 @@ def test_a_model_of_another_split_is_told_as_one_that_may_know_the_test_rows(ste
     assert step.registry.describe_split(named[2], named[0]) == ""
 
 
+def test_a_model_that_is_scored_on_rows_of_another_split_is_told_and_still_judged(step):
+    made = {"train:v0": "one", "test:v0": "one", "train:v1": "two", "test:v1": "two", "own": None}
+    ancestors = [step.origin.Ancestor(name, 1, None, None, run) for name, run in made.items()]
+    find_leak = step.origin.find_leak
+    leak = find_leak("m:v2", "train:v0", "test:v1", ancestors)
+    assert leak.startswith("m:v2 was trained on train:v0, which is of another split than test:v1:")
+    for train in ("train:v1", "own", "gone:v0", None):
+        assert find_leak("m:v2", train, "test:v1", ancestors) == ""
+
+    comparison = replace(meet(step, 0.7).comparison, split="Of other rows.")
+    holder = step.promotion.Champion("m:v1", comparison)
+    decision = step.promotion.decide(rules(step), "m:v2", 0.8, holder, leak)
+    assert decision.promoted
+    assert decision.told == f"{decision.reason} {leak} Of other rows."
+
+
 def test_the_commit_is_that_of_the_repository_which_has_the_code(step, tmp_path, monkeypatch):
     def git(*arguments):
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
