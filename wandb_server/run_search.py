@@ -9,6 +9,7 @@ from typing import Any
 
 from wandb_server.errors import NotFoundError
 from wandb_server.filters import Document, Predicate, parse_filter, parse_order, sort_documents
+from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.runs import current_state
 
 # Columns by the names that clients use for them; some have two.
@@ -26,6 +27,8 @@ _COLUMNS = {
     **dict.fromkeys(("heartbeat_at", "heartbeatAt"), "heartbeat_at"),
     "config": "config",
     **dict.fromkeys(("summary_metrics", "summaryMetrics"), "summary_metrics"),
+    "entity": "(SELECT entity FROM project WHERE project.id = project_id)",
+    "username": f"'{DEFAULT_ENTITY}'",  # there is one user
 }
 _SEARCHED = ("displayName", "name", "group", "jobType", "notes")
 _JSON = ("tags", "config", "summary_metrics", "summaryMetrics")

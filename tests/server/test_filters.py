@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.server.conftest import Core
 from wandb_server.errors import ClientError
 from wandb_server.filters import parse_filter, parse_order, sort_documents
 
@@ -109,3 +110,32 @@ def test_runs_sort_by_fields_and_those_without_come_last() -> None:
     assert order("-summary_metrics.loss") == [1, 4, 3, 2]
     assert order("-summary_metrics.loss,-n") == [4, 1, 3, 2]
     assert order("") == [1, 2, 3, 4]
+
+
+def test_runs_are_found_by_every_field_that_the_sdk_documents(core: Core) -> None:
+    run = {"modelName": "p", "name": "r", "displayName": "shown", "groupName": "g", "host": "h"}
+    run |= {"jobType": "train", "tags": ["t"], "config": '{"lr": {"value": 0.5}}'}
+    run |= {"entityName": "team", "summaryMetrics": '{"loss": 1}'}
+    core.data("mutation ($i: UpsertBucketInput!) { upsertBucket(input: $i) { inserted } }", i=run)
+    count = """query ($f: JSONString) {
+        project(name: "p", entityName: "team") { runCount(filters: $f) }
+    }"""
+    fitting = {
+        "createdAt": {"$gt": "2020-01-01T00:00:00Z"},
+        "displayName": "shown",
+        "duration": {"$lt": 600},
+        "entity": "team",
+        "group": "g",
+        "host": "h",
+        "jobType": "train",
+        "name": "r",
+        "state": "running",
+        "tags": "t",
+        "username": "local",
+        "config.lr": 0.5,
+        "summary_metrics.loss": {"$gte": 1},
+    }
+    for field, condition in fitting.items():
+        for expected, filters in ((1, {field: condition}), (0, {"$nor": [{field: condition}]})):
+            found = core.data(count, f=json.dumps(filters))
+            assert found == {"project": {"runCount": expected}}, field
