@@ -71,6 +71,9 @@ def apply_post(
             _store(connection, run, _STREAMS[name], offset, lines, writer)
     stopping = bool(run.stop_requested) or is_told_to_stop(connection, run.id)
     state, exitcode = _state(post, run, stopping=stopping)
+    if writer and run.exitcode is not None and exitcode is None:
+        # The one who ends a shared run ends it for all, whatever others are still sending.
+        state, exitcode = run.state, run.exitcode
     beat(connection, run.id, state, exitcode)
     return {"stopped": bool(run.stop_requested), "exitcode": None, "limits": {}}
 

@@ -147,6 +147,14 @@ def test_writers_of_a_shared_run_do_not_overwrite_each_other(started: Core) -> N
     assert json.loads(run["summaryMetrics"]) == {"a": 1, "b": 2}
 
 
+def test_a_shared_run_that_was_ended_stays_so_until_it_is_started_again(started: Core) -> None:
+    _post(started, {"complete": True, "exitcode": 0}, writer="one")
+    _post(started, _history(0, 1), writer="two")
+    assert _run(started, "state historyLineCount") == {"state": "finished", "historyLineCount": 1}
+    started.data(UPSERT, i=START)
+    assert _run(started, "state")["state"] == "running"
+
+
 def test_a_run_that_does_not_exist_is_not_found(core: Core) -> None:
     with pytest.raises(NotFoundError, match="local/p/r"):
         _post(core, {})
