@@ -138,7 +138,7 @@ def _replenish(app: Starlette, fuzzer: Fuzzer) -> None:
     client.commit(data, artifact["id"])
 
 
-@pytest.mark.parametrize("count", [IN_PROCESS // 8, ALL])
+@pytest.mark.parametrize("count", [IN_PROCESS // 20, ALL])
 def test_made_up_requests_are_answered_or_refused(tmp_path: Path, count: int) -> None:
     app = create_app(tmp_path / "data", KEY)
     statuses, memory = asyncio.run(_fuzz(app, count))

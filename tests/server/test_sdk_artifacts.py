@@ -222,7 +222,7 @@ def test_what_is_not_there_or_not_allowed_is_named(
     assert not wandb.Api().artifact_exists(f"{project}/table:v1")
 
 
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.exhaustive)])
 def test_many_files_make_one_version(log: Callable[..., Any], count: int) -> None:
     version = log("many", {f"part/{number}.txt": str(number % 100) for number in range(count)})
     assert version.file_count == count
