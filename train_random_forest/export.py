@@ -23,6 +23,8 @@ TRUSTED_TYPES = [
 ]
 # All that predicting and serving needs; numpy and scipy stand here because they decide results.
 REQUIREMENTS = ["mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy", "skops"]
+# For the numbers of forests, twice as fast as the default, for a tenth more bytes.
+COMPRESSION = 3
 # The times in the files say nothing: the artifact's version knows when it was made.
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 MODEL_TIME = "1980-01-01 00:00:00"
@@ -101,14 +103,14 @@ def normalise_skops(content: bytes) -> bytes:
     target = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as old,
-        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+        zipfile.ZipFile(target, "w") as new,
     ):
         schema = json.loads(old.read("schema.json"))
         names: dict[str, str] = {}
         number_objects(schema, {}, names)
         for old_name, new_name in names.items():
-            new.writestr(entry(new_name), old.read(old_name))
-        new.writestr(entry("schema.json"), json.dumps(schema))
+            new.writestr(entry(new_name), old.read(old_name), compresslevel=COMPRESSION)
+        new.writestr(entry("schema.json"), json.dumps(schema), compresslevel=COMPRESSION)
     return target.getvalue()
 
 
