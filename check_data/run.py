@@ -18,7 +18,10 @@ from checks import CheckError, Inputs, Result, run_checks
 from report import count_outcomes, describe, make_rows, write_json, write_markdown
 from rules import DatasetError, read_dataset
 
-NO_REFERENCE = "nothing to compare with yet: no model is in production"
+NO_REFERENCE = (
+    "nothing to compare with: no model is in production, or it isn't known which data it is from "
+    "(check_data.reference_artifact names some)"
+)
 
 logger = logging.getLogger(__name__)
 

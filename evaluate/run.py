@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
         rows = use_artifact(run, parameters.test_artifact)
         # W&B answers these while the model is scored.
         user, ancestors = worker.submit(find_user), worker.submit(find_ancestors, [rows, artifact])
-        table, model = read_table(rows), download_model(run, artifact)
+        table, model = read_table(rows), download_challenger(run, artifact)
         check_model(artifact, model, settings)
         check_table(table, model, settings.target)
         evaluation = evaluate_model(model, table, settings)
@@ -96,6 +96,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--random_seed", type=int, required=True, help="seed of the draws")
     parser.add_argument("--card_artifact", required=True, help="name of the model card to log")
     return parser.parse_args(arguments)
+
+
+def download_challenger(run: wandb.Run, artifact: wandb.Artifact) -> Any:
+    """Download and load the model to score.
+
+    Raises:
+        ModelError: It doesn't load, or not safely; says which one.
+    """
+    try:
+        return download_model(run, artifact)
+    except ModelError as error:
+        raise ModelError(
+            f"{name_of(artifact)} can't be scored: {str(error).rstrip('.')}. Take another version "
+            "(main.versions), or train one."
+        ) from error
 
 
 def check_model(artifact: wandb.Artifact, model: Any, settings: Settings) -> None:

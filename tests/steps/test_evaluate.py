@@ -580,7 +580,7 @@ def test_prod_goes_to_the_better_model_and_the_run_says_why(outcomes, turn, hold
     ("turn", "holder", "message"),
     [
         ("below threshold", "v0", "ThresholdError: test/accuracy is 0.*, below 1.1"),
-        ("challenger broken", "v1", "ModelError: its model.skops doesn't load"),
+        ("challenger broken", "v1", "ModelError: m:v3 can't be scored: its model.skops"),
         ("holder broken", "v3", "PromotionError: m:v3 holds prod and can't be compared: its model"),
         (
             "holder of other classes",
@@ -738,13 +738,18 @@ def test_a_model_of_another_split_is_told_as_one_that_may_know_the_test_rows(ste
 
 
 def test_a_model_that_is_scored_on_rows_of_another_split_is_told_and_still_judged(step):
-    made = {"train:v0": "one", "test:v0": "one", "train:v1": "two", "test:v1": "two", "own": None}
-    ancestors = [step.origin.Ancestor(name, 1, None, None, run) for name, run in made.items()]
-    find_leak = step.origin.find_leak
-    leak = find_leak("m:v2", "train:v0", "test:v1", ancestors)
+    makers = {"train:v0": "one", "test:v0": "one", "train:v1": "two", "test:v1": "two"}
+    makers |= {"train:v2": "three", "own": None}
+    again = {"one": ["train:v0", "test:v0"], "two": ["train:v1"], "three": ["train:v2", "test:v1"]}
+    ancestors = [step.origin.Ancestor(name, 1, None, None, run) for name, run in makers.items()]
+
+    def find_leak(train):
+        return step.origin.find_leak("m:v2", train, "test:v1", ancestors, again.__getitem__)
+
+    leak = find_leak("train:v0")
     assert leak.startswith("m:v2 was trained on train:v0, which is of another split than test:v1:")
-    for train in ("train:v1", "own", "gone:v0", None):
-        assert find_leak("m:v2", train, "test:v1", ancestors) == ""
+    for train in ("train:v1", "train:v2", "own", "gone:v0", None):
+        assert find_leak(train) == ""
 
     comparison = replace(meet(step, 0.7).comparison, split="Of other rows.")
     holder = step.promotion.Champion("m:v1", comparison)
