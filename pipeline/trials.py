@@ -2,12 +2,15 @@
 
 joblib knows no way to stop but to kill its workers and all below them, which leaves their runs
 open. So a signal to stop is passed on to the workers instead. Each ends its trial as failed and
-refuses further ones, and then the sweep is at its end.
+refuses further ones, and then the sweep is at its end. A worker whose sweep is gone, by `kill -9`
+perhaps, stops itself in the same way.
 """
 
 import multiprocessing
 import os
 import signal
+import time
+from threading import Thread
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,6 +19,9 @@ from hydra.types import RunMode
 
 from pipeline.errors import PipelineError
 from pipeline.signals import STOP_SIGNALS, handle, ignore_signals
+
+# Seconds between two looks at whether the sweep is still there.
+_PAUSE = 1.0
 
 
 class StoppedError(PipelineError):
@@ -27,10 +33,18 @@ class _Worker:
 
     is_stopped = False
     has_trial = False
+    is_watching = False
 
 
 class StopTrials(Callback):
-    """Hydra's callback that lets the worker of a trial hear signals to stop."""
+    """Hydra's callback that lets the worker of a trial hear that it is to stop."""
+
+    # Process of the sweep; a copy of this travels to the workers.
+    _sweep = 0
+
+    def on_multirun_start(self, *_: Any, **__: Any) -> None:
+        """Take note of which process the sweep is."""
+        self._sweep = os.getpid()
 
     def on_job_start(self, *_: Any, **__: Any) -> None:
         """Take note that a trial begins."""
@@ -40,10 +54,25 @@ class StopTrials(Callback):
         if not _Worker.is_stopped:
             for number in STOP_SIGNALS:
                 handle(number, _stop_trial)
+        if not _Worker.is_watching:
+            _Worker.is_watching = True
+            Thread(target=_stop_with, args=[self._sweep], daemon=True).start()
 
     def on_job_end(self, *_: Any, **__: Any) -> None:
         """Take note that a trial has ended: between two of them there is nothing to stop."""
+        if _Worker.has_trial and os.getppid() != self._sweep:
+            os._exit(1)  # nobody takes its result
         _Worker.has_trial = False
+
+
+def _stop_with(sweep: int) -> None:
+    """Stop this worker when the process of the sweep, its parent, is gone."""
+    while os.getppid() == sweep:
+        time.sleep(_PAUSE)
+    os.kill(os.getpid(), signal.SIGINT)
+    while _Worker.has_trial:
+        time.sleep(_PAUSE)
+    os._exit(1)
 
 
 def _stop_trial() -> None:

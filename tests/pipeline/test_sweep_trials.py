@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from pipeline.root import ROOT
 from pipeline.schema import register_schema
 from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.trial import read_trials
+from tests.pipeline.test_backend import wait_for_end
+from tests.pipeline.test_locks import wait_until
 from tests.warm import Finished, WarmPython
 
 # The real config and callbacks around a task that takes no time.
@@ -48,6 +52,28 @@ def task(config):
     print("began")
 
 sys.exit(run_main(task))
+"""
+# A trial that lasts, and notes its process and how it ends.
+LASTS = """
+import os, time
+from pathlib import Path
+import hydra
+from pipeline.schema import register_schema
+
+register_schema()
+
+@hydra.main(version_base="1.3", config_path=ROOT, config_name="config")
+def program(config):
+    notes = Path(f"trial{config.random_forest_pipeline.random_forest.max_depth}")
+    try:
+        notes.with_suffix(".draft").write_text(str(os.getpid()))
+        notes.with_suffix(".draft").replace(notes)
+        time.sleep(600)
+    except Exception as error:
+        notes.with_suffix(".end").write_text(str(error))
+        raise
+
+program()
 """
 DEPTH = "random_forest_pipeline.random_forest.max_depth"
 
@@ -96,6 +122,33 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
     assert trials[3].notes.model == f"model:v4, {workers} at once"
     assert [trial.state for trial in trials] == ["finished", "failed", "failed", "finished"]
     assert trials[3].config["random_forest_pipeline"]["random_forest"]["max_depth"] == 4
+
+
+def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"ROOT = {str(ROOT)!r}\n{LASTS}")
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(program), "-m", *joblib, f"{DEPTH}=1,2,3"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    notes = [tmp_path / f"trial{depth}" for depth in (1, 2)]
+    wait_until(lambda: all(note.exists() for note in notes))
+    sweep.kill()
+
+    said, _ = sweep.communicate(timeout=60)  # the end of the last process that could say something
+    assert said.count("failed (random") == 2
+    assert "Traceback" not in said
+    for note in notes:
+        wait_for_end(int(note.read_text()))
+        assert note.with_suffix(".end").read_text().startswith("The sweep was stopped")
+    assert not (tmp_path / "trial3").exists()
 
 
 def plan(*overrides: str) -> Plan:
