@@ -1,5 +1,6 @@
 """Runs one component through `mlflow.run`, led to the right W&B by environment variables."""
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,8 +95,10 @@ class ComponentRunner:
 
     def _failure(self, step: Step) -> str:
         code = self.backend.started[-1].exit_code or 0
-        how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-        return (
-            f"The step {step.name!r} failed ({how}); its own message stands above. "
-            "Nothing after it ran."
-        )
+        if code > 0:
+            how = f"(exit code {code}); its own message stands above."
+        else:
+            how = f"(killed by signal {-code})."
+        if -code == signal.SIGKILL:
+            how += " If nobody killed it, the machine may have run out of memory."
+        return f"The step {step.name!r} failed {how} Nothing after it ran."

@@ -167,4 +167,6 @@ def _change(name: str, before: Fact | None, after: Fact | None) -> str:
     """
     if (before and before.shown is None) or (after and after.shown is None):
         return f"{name} {'is new' if before is None else 'is gone' if after is None else 'changed'}"
+    if before and after and before.shown == after.shown:  # such as that of another project
+        return f"{name} {after.shown} of other content"
     return f"{name} {before.shown if before else 'unset'} -> {after.shown if after else 'unset'}"
