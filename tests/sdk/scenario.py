@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import wandb
@@ -22,9 +23,12 @@ def log_a_run() -> None:
     with wandb.init(
         project=PROJECT, config={"lr": 0.5}, tags=["one"], group="g", id="first"
     ) as run:
+        run.define_metric("loss", summary="min,max")
         for step in range(5):
             run.log({"loss": 1 / (step + 1)})
-        run.log({"page": wandb.Html("<p>hi</p>")})
+        Path("water.pdb").write_text("HEADER")
+        run.log({"page": wandb.Html("<p>hi</p>"), "molecule": wandb.Molecule("water.pdb")})
+        print("[INFO] a line")  # noqa: T201  the SDK captures it
         run.summary["best"] = 7
         Path("notes.txt").write_text("kept")
         run.save("notes.txt")
@@ -37,6 +41,9 @@ def log_a_run() -> None:
     )
     assert [row["loss"] for row in read.scan_history(keys=["loss"])][-1] == 0.2
     assert read.summary["best"] == 7
+    assert dict(read.summary["loss"]) == {"min": 0.2, "max": 1}
+    assert read.file(read.summary["molecule"]["path"]).download().read() == "HEADER"
+    assert "[INFO] a line" in read.file("output.log").download().read()
     assert {"notes.txt", "wandb-metadata.json"} <= {file.name for file in read.files()}
 
 
@@ -113,7 +120,10 @@ def change_artifacts() -> None:
     first.save()
     second = api.artifact(f"{PROJECT}/data:v1")
     second.aliases.append("prod")
+    second.tags, second.ttl = ["checked"], timedelta(days=1)
     second.save()
+    second = api.artifact(f"{PROJECT}/data:v1")
+    assert (second.tags, second.ttl) == (["checked"], timedelta(days=1))
     second.link(f"{PROJECT}/shelf", aliases=["best"])
     assert api.artifact(f"{PROJECT}/data:prod").version == "v1"
     assert api.artifact(f"{PROJECT}/data:v0").description == "the first"
