@@ -59,6 +59,19 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Leak:
+    """What is known of test rows among those that a model was trained on.
+
+    Attributes:
+        rows: Their number; None if the data that it was trained on are gone.
+        told: That in a sentence, for people.
+    """
+
+    rows: int | None
+    told: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The champion beside the challenger.
 
@@ -67,13 +80,13 @@ class Comparison:
         differences: By metric, the interval of the challenger's score minus the champion's; None
             if none was made.
         parts: Class by class or quarter by quarter.
-        split: Says so if the champion was trained on another split of the data; else empty.
+        leak: Test rows that the champion has met in training; None if it has met none.
     """
 
     scores: dict[str, float]
     differences: dict[str, Interval | None]
     parts: Sequence[Part]
-    split: str = ""
+    leak: Leak | None = None
 
 
 def find_intervals(evaluation: Evaluation, confidence: float) -> dict[str, Interval | None]:
@@ -88,7 +101,7 @@ def compare(
     actual: Values,
     classes: Values | None,
     confidence: float,
-    split: str = "",
+    leak: Leak | None = None,
 ) -> Comparison:
     """Compare two models on the same rows.
 
@@ -98,7 +111,7 @@ def compare(
         actual: What the rows hold.
         classes: Classes that both know; None for numbers.
         confidence: Of the intervals.
-        split: What to say of the data that the champion was trained on.
+        leak: Test rows that the champion has met in training.
     """
     predicted = champion.predicted, challenger.predicted
     return Comparison(
@@ -109,7 +122,7 @@ def compare(
             if classes is None
             else compare_classes(actual, *predicted, classes)
         ),
-        split=split,
+        leak=leak,
     )
 
 

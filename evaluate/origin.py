@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,14 +36,12 @@ class Ancestor:
         rows: Its number of rows; None if its metadata has none.
         maker: Job type of the run that made it, None if that is unknown.
         commit: Commit of that run, None if that is unknown.
-        run: Path of that run in W&B, None if that is unknown.
     """
 
     name: str
     rows: int | None
     maker: str | None
     commit: str | None
-    run: str | None = None
 
 
 def read_commit(folder: Path) -> Commit:
@@ -111,53 +109,8 @@ def find_ancestors(artifacts: Sequence[wandb.Artifact]) -> list[Ancestor]:
             rows if isinstance(rows, int) else None,
             run.job_type if run else None,
             run.commit if run else None,
-            "/".join(run.path) if run else None,
         )
 
     for artifact in artifacts:
         visit(artifact)
     return list(found.values())
-
-
-def find_made(run: str) -> list[str]:
-    """Return names and versions of what a run made, new or with equal content known before.
-
-    Args:
-        run: Its path in W&B.
-    """
-    return [str(made.name) for made in wandb.Api().run(run).logged_artifacts()]
-
-
-def find_leak(
-    model: str,
-    train: str | None,
-    test: str,
-    ancestors: Sequence[Ancestor],
-    find_made: Callable[[str], Collection[str]] = find_made,
-) -> str:
-    """Say so if a model was trained on another split than the test rows are of.
-
-    Rows that are test rows now may have been training rows of another split.
-
-    Args:
-        model: Its name and version.
-        train: Name and version of the data that it was trained on; None if unknown.
-        test: Those of the test rows.
-        ancestors: All that the model and the test rows come from.
-        find_made: Returns what a run made.
-
-    Returns:
-        A sentence or two; empty if both are of one split, or if that is unknown.
-    """
-    makers = {ancestor.name: ancestor.run for ancestor in ancestors}
-    split, other = makers.get(train or ""), makers.get(test)
-    if not train or split is None or other is None or split == other:
-        return ""
-    # A split that was made again with equal content is that of the first run that made it.
-    if test in find_made(split) or train in find_made(other):
-        return ""
-    return (
-        f"{model} was trained on {train}, which is of another split than {test}: it may have seen "
-        "some of these test rows in training, so its scores may be too good. To score it on test "
-        "rows of its own split, name them in main.versions."
-    )

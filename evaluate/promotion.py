@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from comparison import Comparison, Part, find_fallen
+from comparison import Comparison, Leak, Part, find_fallen
 from resampling import Interval
 
 PROMOTE = ("if_better", "if_clearly_better", "always", "never")
@@ -57,7 +57,7 @@ class Decision:
         metric: That metric.
         champion: The version that held the alias; None if none did.
         fallen: Classes or quarters that fell by more than the limit.
-        warnings: What makes a score look better than it is, in sentences.
+        leaks: Test rows that the challenger and the champion have met in training.
     """
 
     promoted: bool
@@ -67,7 +67,12 @@ class Decision:
     metric: str
     champion: Champion | None
     fallen: Sequence[Part] = ()
-    warnings: Sequence[str] = ()
+    leaks: tuple[Leak | None, Leak | None] = (None, None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes scores look better than they are, in sentences."""
+        return [leak.told for leak in self.leaks if leak]
 
     @property
     def told(self) -> str:
@@ -98,7 +103,11 @@ class Decision:
 
 
 def decide(
-    rules: Rules, challenger: str, score: float, champion: Champion | None, leak: str = ""
+    rules: Rules,
+    challenger: str,
+    score: float,
+    champion: Champion | None,
+    leak: Leak | None = None,
 ) -> Decision:
     """Decide whether the challenger gets the alias; a tie changes nothing.
 
@@ -107,15 +116,15 @@ def decide(
         challenger: Name and version of the model at hand.
         score: Its score by the metric that decides.
         champion: The version that holds the alias, None if none does.
-        leak: Says so if the model at hand may have learnt from the test rows; else empty.
+        leak: Test rows that the model at hand has met in training.
 
     Raises:
         PromotionError: The champion can't be compared with, and isn't to be replaced regardless.
     """
     comparison = champion.comparison if champion else None
     fallen = find_fallen(comparison.parts, rules.limit) if comparison else []
-    warnings = [text for text in (leak, comparison.split if comparison else "") if text]
-    facts = Decision(False, "", challenger, score, rules.metric, champion, fallen, warnings)
+    leaks = leak, comparison.leak if comparison else None
+    facts = Decision(False, "", challenger, score, rules.metric, champion, fallen, leaks)
     promoted, reason = judge(rules, facts)
     return replace(facts, promoted=promoted, reason=reason)
 
@@ -141,6 +150,11 @@ def judge(rules: Rules, facts: Decision) -> tuple[bool, str]:
         return True, f"promote=always. {verdict}"
     if facts.difference <= 0:
         return False, verdict
+    if facts.leaks[0] and facts.leaks[0].rows:
+        return False, (
+            f"{verdict} But {challenger} knows some of the test rows. To promote it even so, use "
+            "evaluate.promote=always."
+        )
     if rules.promote == "if_clearly_better" and is_chance(facts.interval):
         return False, (
             f"{verdict} That may be chance, and promote=if_clearly_better asks for an interval "

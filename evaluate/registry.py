@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 import wandb
-from comparison import Evaluation, compare
+from comparison import Evaluation, Leak, compare
+from leaks import find_leak
 from loading import ModelError, load_model
 from promotion import Champion, Decision, PromotionError, Rules, decide
 from scores import DataError, MetricError, check_table, evaluate_model
@@ -28,15 +29,16 @@ logger = logging.getLogger(__name__)
 class Challenger:
     """The model at hand, and the test rows on which it meets the champion.
 
-    `leak` says so if it may have learnt from these rows, and is empty otherwise.
+    `leak` tells of those that it has met in training.
     """
 
     artifact: wandb.Artifact
     model: Pipeline
     evaluation: Evaluation
+    test: wandb.Artifact
     table: pd.DataFrame
     settings: Settings
-    leak: str = ""
+    leak: Leak | None = None
 
 
 def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> Decision:
@@ -131,7 +133,7 @@ def assess(run: wandb.Run, holder: wandb.Artifact, challenger: Challenger) -> Ch
         challenger.table[settings.target].to_numpy(),
         getattr(challenger.model, "classes_", None),
         settings.confidence,
-        describe_split(holder, challenger.artifact),
+        find_holder_leak(holder, challenger),
     )
     return Champion(name, comparison)
 
@@ -157,19 +159,12 @@ def evaluate_holder(run: wandb.Run, holder: wandb.Artifact, challenger: Challeng
     return evaluate_model(model, challenger.table, challenger.settings)
 
 
-def describe_split(holder: wandb.Artifact, challenger: wandb.Artifact) -> str:
-    """Say so if two models were trained on different splits; empty if not, or if that is unknown.
-
-    Rows that are test rows now may have been training rows of another split.
-    """
-    before, now = (made.metadata.get("train_artifact") for made in (holder, challenger))
-    if not before or not now or before == now:
-        return ""
-    return (
-        f"{name_of(holder)} was trained on {before}, {name_of(challenger)} on {now}. The former "
-        "may have seen some of these test rows in training: its scores may be too good. A fair "
-        "comparison is one of models of the same split (segregate, main.random_seed)."
-    )
+def find_holder_leak(holder: wandb.Artifact, challenger: Challenger) -> Leak | None:
+    """Look for test rows that the holder of the alias has met in training."""
+    before, now = (made.metadata.get("train_artifact") for made in (holder, challenger.artifact))
+    if before == now and challenger.leak is None:
+        return None  # as mostly; asking W&B takes its time
+    return find_leak(holder, challenger.test, challenger.table)
 
 
 def classes_of(model: Pipeline) -> list[str]:

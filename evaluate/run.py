@@ -13,8 +13,9 @@ import pandas as pd
 import wandb
 from card import render_card
 from comparison import Evaluation, find_intervals
+from leaks import find_leak
 from loading import ModelError
-from origin import find_ancestors, find_leak, find_user, read_commit
+from origin import find_ancestors, find_user, read_commit
 from promotion import Decision, PromotionError
 from registry import Challenger, download_model, name_of, promote
 from results import Findings, Results, Subject, find_errors
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> None:
         table, model = read_table(rows), download_challenger(run, artifact)
         check_model(artifact, model, settings)
         check_table(table, model, settings.target)
+        leak = worker.submit(find_leak, artifact, rows, table)
         evaluation = evaluate_model(model, table, settings)
         findings = find_errors(table[settings.target].to_numpy(), evaluation.predicted, model)
         log_results(run, evaluation, findings, settings)
@@ -68,9 +70,7 @@ def main(arguments: list[str]) -> None:
             ancestors=ancestors.result(),
             commit=read_commit(Path(__file__).parent),
         )
-        trained_on = artifact.metadata.get("train_artifact")
-        leak = find_leak(subject.model, trained_on, subject.test_data, subject.ancestors)
-        challenger = Challenger(artifact, model, evaluation, table, settings, leak)
+        challenger = Challenger(artifact, model, evaluation, rows, table, settings, leak.result())
         decision = promote(run, challenger, describe_origin(run, subject, user.result()))
         log_decision(run, decision, settings.production_alias)
         page = render_card(subject, settings, Results(evaluation, findings, decision))
