@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.projects.utils import load_project
 
 from pipeline import tracking
+from pipeline.abandoned import at_work, end_abandoned
 from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
 from pipeline.component import ComponentRunner
@@ -90,6 +91,8 @@ class Execution:
             self._run_id = tracking.open_run(
                 self._experiment, main.experiment_name, os.environ, is_trial()
             )
+            end_abandoned(lock_folder())
+            resources.enter_context(at_work(self._run_id, self._experiment, lock_folder()))
             if THIS.notes:
                 THIS.notes.mlflow_run = self._run_id
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
