@@ -31,7 +31,7 @@ from pipeline import leash
 from pipeline.environments import activation
 from pipeline.signals import STOP_SIGNALS, heard_by_children, hearing_signals
 from pipeline.standby import Standbys, find_program, read_arguments
-from pipeline.wandb_target import storage_fault
+from pipeline.wandb_target import has_gone, storage_fault
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,12 @@ class StepProcess(SubmittedRun):
         fault = storage_fault(self._wandb, self._started_at)
         if fault:
             logger.error("The local W&B server couldn't store everything: %s", fault)
+        elif self.exit_code and has_gone(self._wandb):
+            logger.error(
+                "Nothing answers at %s any more. If that was the local W&B server, the same "
+                "command starts it again, and goes on at this step.",
+                self._wandb,
+            )
         return self.exit_code == 0
 
     def get_status(self) -> str:

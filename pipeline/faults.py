@@ -68,6 +68,8 @@ def explain(error: Exception) -> str | None:
         case HydraException():
             # Of a file, Hydra raises its own error beside OmegaConf's, not from it.
             cause = error.__cause__ or error.__context__
+            if isinstance(cause, HydraException):  # of a sweeper's or launcher's settings
+                return explain(cause)
             if not isinstance(cause, OmegaConfBaseException):
                 return str(error).strip()
             found = _FILE.match(str(error))

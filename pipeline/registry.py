@@ -172,7 +172,7 @@ class Registry:
         now, then = holders[alias], holders[other]
         if now is None or then is None or now == then:
             said = ", ".join(
-                f"{mark} is {version.name if version else 'nobody'}"
+                f"{version.name if version else 'no version'} holds {mark}"
                 for mark, version in holders.items()
             )
             raise ArtifactError(

@@ -1,6 +1,7 @@
 """Which W&B keeps the runs: the user's account or server, else the local server."""
 
 import netrc
+import socket
 from collections.abc import Mapping, MutableMapping
 from configparser import ConfigParser
 from dataclasses import dataclass
@@ -140,6 +141,24 @@ def storage_fault(address: str, since: float) -> str | None:
         return None
     fault = ask(server.base_url, server.api_key)
     return fault.message if fault and fault.at >= since else None
+
+
+def has_gone(address: str) -> bool:
+    """Tell whether nothing listens any more at an address of this machine.
+
+    Args:
+        address: Base URL of the W&B that a step used; empty if none was set.
+    """
+    place = urlsplit(address)
+    if place.hostname not in ("127.0.0.1", "localhost") or not place.port:
+        return False
+    try:
+        socket.create_connection((place.hostname, place.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # slow perhaps, but there
+        return False
+    return False
 
 
 def find_credentials(environment: Mapping[str, str]) -> tuple[str, str | None]:

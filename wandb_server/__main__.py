@@ -169,8 +169,9 @@ def _status(_options: argparse.Namespace) -> int:
         print(f"{name:<12}{value}")
     print(f"{'data folder':<12}{folder}")
     with paths.folder_errors(folder):
-        for name, size in paths.sizes(folder).items():
-            print(f"{'':<12}{name:<28}{readable(size):>10}")
+        sizes = paths.sizes(folder)
+    for name, size in sizes.items():
+        print(f"{'':<12}{name:<28}{readable(size):>10}")
     show_usage()
     return 0 if server else NOT_RUNNING
 

@@ -50,7 +50,7 @@ def roll_back(python: WarmPython) -> Callable[..., Finished]:
 def test_there_and_back(api: wandb.Api, roll_back: Callable[..., Finished]) -> None:
     nothing = roll_back("main.project_name=back")
     assert nothing.returncode == 1
-    assert "of local/back/model_export, prod is model_export:v0, previous is nobody" in (
+    assert "of local/back/model_export, model_export:v0 holds prod, no version holds previous" in (
         nothing.stderr
     )
     newer = api.artifact("back/model_export:v1")
@@ -110,7 +110,7 @@ def test_history_tells_a_tag_by_hand_from_a_promotion(
     [
         ("main.projectname=x", "Did you mean"),
         ("random_forest_pipeline.export_artifact=null", "export_artifact is null"),
-        ("main.project_name=new", "prod is nobody, previous is nobody"),
+        ("main.project_name=new", "no version holds prod, no version holds previous"),
     ],
 )
 def test_what_can_t_be_is_told(

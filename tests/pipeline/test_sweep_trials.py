@@ -208,6 +208,10 @@ def test_a_sweep_that_makes_no_sense_is_refused(overrides: list[str], message: s
             [f"{DEPTH}=2,deep", "hydra/sweeper=optuna"],
             f"{DEPTH}=deep: give a whole number or null.",
         ),
+        (
+            [f"{DEPTH}=2,3", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=0"],
+            "hydra.sweeper.n_trials=0: give a number of at least 1.",
+        ),
     ],
     ids=lambda value: str(value)[:60],
 )

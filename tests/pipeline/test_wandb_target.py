@@ -1,12 +1,13 @@
 """The W&B is chosen by what the user has set, and nothing else."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import WandbError
 from pipeline.schema import Wandb
-from pipeline.wandb_target import CLOUD, choose, find_credentials
+from pipeline.wandb_target import CLOUD, choose, find_credentials, has_gone
 
 
 @pytest.fixture
@@ -96,3 +97,11 @@ def test_a_server_that_can_t_start_is_told(
 
     with pytest.raises(WandbError, match=r"local W&B server can't be used.*WANDB_SERVER_DIR"):
         choose(Wandb.auto, home)
+
+
+def test_a_server_of_this_machine_has_gone_when_nothing_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert not has_gone(address)
+    assert has_gone(address)
+    assert not any(map(has_gone, ("", CLOUD, "http://127.0.0.1")))
