@@ -11,14 +11,16 @@ import os
 import runpy
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import IO, Any
 
 Finished = subprocess.CompletedProcess[str]
 
@@ -26,10 +28,74 @@ _FOLDERS: set[Path] = set()
 
 
 @dataclass
-class WarmPython:
-    """The client of a process that waits for programs to run."""
+class Program:
+    """A program that runs: what `subprocess.Popen` is to a process's own children.
 
-    process: "subprocess.Popen[str]"
+    Attributes:
+        pid: Of its process.
+        told: Where its exit code will stand.
+        outputs: What it prints, as files.
+        returncode: Negative for a signal; None until it was waited for.
+    """
+
+    pid: int
+    told: IO[str]
+    outputs: tuple[IO[str], IO[str]]
+    returncode: int | None = None
+
+    def communicate(self, timeout: float = 60) -> tuple[str, str]:
+        """Wait for its end, so many seconds at the most; return what it printed."""
+        if not select.select([self.told], [], [], timeout)[0]:
+            self.send_signal(signal.SIGKILL)
+            texts = self.communicate()
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout, *texts)
+        with self.told:
+            self.returncode = int(self.told.readline())
+        return self._read(self.outputs[0]), self._read(self.outputs[1])
+
+    def _read(self, output: IO[str]) -> str:
+        with output:
+            return output.read() if output.seek(0) == 0 else ""
+
+    def send_signal(self, number: int) -> None:
+        """Do nothing if it was waited for, as its number may be another's by now."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+
+@dataclass
+class WarmPython:
+    """The client of a process that forks programs."""
+
+    channel: socket.socket
+
+    def start(
+        self,
+        *command: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        libraries: tuple[str, ...] = (),
+        apart: bool = False,
+    ) -> Program:
+        """Do what `subprocess.Popen([sys.executable, *command])` does, with no input.
+
+        Args:
+            command: `-c` and a program, `-m` and a module, or a file, followed by arguments.
+            cwd: The program's current folder.
+            env: All of its variables.
+            libraries: Modules that it will import; they are imported once for all programs.
+            apart: Whether it gets a session, and so a process group, of its own.
+        """
+        # `communicate` closes them.
+        outputs = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
+        job = {"command": command, "cwd": str(cwd), "env": dict(env), "apart": apart}
+        text = json.dumps(job | {"libraries": libraries}).encode()
+        reader, writer = os.pipe()
+        files = [*(output.fileno() for output in outputs), writer]
+        with os.fdopen(writer, "wb"):
+            socket.send_fds(self.channel, [text + b"\n"], files)
+        told = os.fdopen(reader)
+        return Program(int(told.readline()), told, outputs)
 
     def run(
         self,
@@ -39,58 +105,71 @@ class WarmPython:
         libraries: tuple[str, ...] = (),
         timeout: float = 120,
     ) -> Finished:
-        """Do what `subprocess.run([sys.executable, *command], capture_output=True)` does.
-
-        Args:
-            command: `-c` and a program, `-m` and a module, or a file, followed by arguments.
-            cwd: The program's current folder.
-            env: All of its variables.
-            libraries: Modules that it will import; they are imported once for all programs.
-            timeout: Seconds until it and the process are killed.
-        """
-        assert self.process.stdin
-        assert self.process.stdout
-        with tempfile.TemporaryDirectory() as folder:
-            outputs = [Path(folder, name) for name in ("stdout", "stderr")]
-            job = {"command": command, "cwd": str(cwd), "env": dict(env)}
-            job |= {"libraries": libraries, "outputs": [*map(str, outputs)]}
-            print(json.dumps(job), file=self.process.stdin, flush=True)
-            ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-            texts = [path.read_text() if path.exists() else "" for path in outputs]
-            if not ready:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(command, timeout, *texts)
-            return Finished(command, int(self.process.stdout.readline()), *texts)
+        """Start a program (see `start`), wait for its end, and return what it printed."""
+        program = self.start(*command, cwd=cwd, env=env, libraries=libraries)
+        texts = program.communicate(timeout)
+        return Finished(command, int(program.returncode or 0), *texts)
 
 
 @contextmanager
-def warm_python() -> Iterator[WarmPython]:
-    """Start a process that waits for programs; it ends with the block."""
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        subprocess.Popen(
-            [sys.executable, "-P", __file__, temporary],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+def warm_python(**variables: str) -> Iterator[WarmPython]:
+    """Start a process that forks programs; with the block it ends, and what still runs of them.
+
+    Args:
+        variables: What it is to have in its environment, besides what this process has.
+    """
+    here, there = socket.socketpair()
+    with tempfile.TemporaryDirectory() as temporary:
+        process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(there.fileno()), temporary],
+            env=os.environ | variables,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[there.fileno()],
             start_new_session=True,
-        ) as process,
-    ):
-        yield WarmPython(process)
+        )
+        there.close()
+        with process, here:
+            yield WarmPython(here)
 
 
-def serve(temporary: Path) -> None:
-    """Fork for each job on stdin, and answer with its exit code."""
-    for line in sys.stdin:
-        job = json.loads(line)
+def serve(channel: socket.socket, temporary: Path) -> None:
+    """Fork for each job, and tell the fork's process, and its exit code once it has ended."""
+    running: dict[int, int] = {}
+
+    def tell(*_: Any) -> None:
+        for child, told in list(running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                del running[child]
+                with suppress(BrokenPipeError), os.fdopen(told, "w") as file:  # nobody asks
+                    file.write(f"{os.waitstatus_to_exitcode(status)}\n")
+
+    signal.signal(signal.SIGCHLD, tell)
+    while received := receive(channel):
+        job, (*outputs, told) = received
         load(job.pop("libraries"), temporary)
         child = os.fork()
         if not child:
-            become(**job)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for file in (channel.detach(), told, *running.values()):
+                os.close(file)
+            become(**job, outputs=outputs)
             return
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        os.write(told, f"{child}\n".encode())
+        for file in outputs:
+            os.close(file)
+        running[child] = told
+        tell()  # it may have ended before it was noted
+    for child in running:  # the tests were cut off
+        os.kill(child, signal.SIGKILL)
+
+
+def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return a job and its open files; None if there will be no more."""
+    text, files, _, _ = socket.recv_fds(channel, 65536, 3)
+    while text and not text.endswith(b"\n"):
+        text += channel.recv(65536)
+    return (json.loads(text), files) if text else None
 
 
 def load(libraries: list[str], temporary: Path) -> None:
@@ -106,10 +185,15 @@ def load(libraries: list[str], temporary: Path) -> None:
     gc.freeze()
 
 
-def become(command: list[str], cwd: str, env: dict[str, str], outputs: list[str]) -> None:
+def become(
+    command: list[str], cwd: str, env: dict[str, str], apart: bool, outputs: list[int]
+) -> None:
     """Turn this process into what a command starts."""
-    for number, path in enumerate([os.devnull, *outputs]):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    for number, file in enumerate([os.open(os.devnull, os.O_RDWR), *outputs]):
+        os.dup2(file, number)
+        os.close(file)
+    if apart:
+        os.setsid()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -134,4 +218,4 @@ def become(command: list[str], cwd: str, env: dict[str, str], outputs: list[str]
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]))

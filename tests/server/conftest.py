@@ -6,9 +6,8 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.warm import Program, WarmPython, warm_python
 from wandb_server import paths
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
@@ -29,6 +29,7 @@ from wandb_server.version_rows import spread_version_rows
 
 KEY = "local-" + "0123456789abcdef" * 3
 RUNNER = Path(__file__).with_name("run_app.py")
+LIBRARIES = ("uvicorn", "wandb_server.app", "wandb_server.pages.routes")
 ROOT = Path(__file__).parents[2]
 _names = itertools.count()
 
@@ -81,44 +82,27 @@ def core(tmp_path: Path) -> Iterator[Core]:
     core.database.close()
 
 
-class Nursery:
-    """A process that has imported the server once, and forks as many as are asked for."""
-
-    def __init__(self, source: Path = ROOT) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(RUNNER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=source.parent,
-            env=os.environ | {"PYTHONPATH": str(source)},
-        )
-
-    def ask(self, **job: Any) -> list[int]:
-        """Have a job done; see `run_app`."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{json.dumps(job)}\n")
-        self._process.stdin.flush()
-        answer: list[int] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        self._process.communicate(timeout=30)
-
-
 class LiveServer:
     """A server process that can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, nursery: Nursery) -> None:
+    def __init__(self, folder: Path, nursery: WarmPython) -> None:
         self.folder = folder
         self.port = 0
         self._nursery = nursery
         self.start()
 
     def start(self, *options: str) -> None:
-        arguments = [str(self.folder), KEY, str(self.port), *options]
-        self.port, self.pid = self._nursery.ask(start=arguments)
+        words = [str(self.folder), KEY, str(self.port), *options]
+        self._program: Program | None = self._nursery.start(
+            str(RUNNER), *words, cwd=self.folder.parent, env=os.environ, libraries=LIBRARIES
+        )
+        self.pid = self._program.pid
+        said = self._program.outputs[0].fileno()
+        deadline = time.monotonic() + 30
+        while not (port := os.pread(said, 100, 0)):
+            assert time.monotonic() < deadline, self._program.communicate()
+            time.sleep(0.002)
+        self.port = int(port)
 
     @property
     def base_url(self) -> str:
@@ -131,10 +115,11 @@ class LiveServer:
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
-        if self.pid:
-            os.kill(self.pid, how)
-            assert self._nursery.ask(wait=self.pid) == [-how]
-            self.pid = 0
+        if self._program:
+            self._program.send_signal(how)
+            said = self._program.communicate()
+            assert self._program.returncode == -how, said
+            self._program = None
 
     def request(
         self,
@@ -166,15 +151,14 @@ class LiveServer:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Iterator[WarmPython]:
     """Where the servers of this session come from."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
+    with warm_python(PYTHONPATH=str(ROOT)) as nursery:
+        yield nursery
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
+def live(tmp_path_factory: pytest.TempPathFactory, nursery: WarmPython) -> Iterator[LiveServer]:
     """A server for the whole session; tests keep apart by their project names."""
     server = LiveServer(tmp_path_factory.mktemp("live"), nursery)
     yield server
@@ -182,7 +166,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator
 
 
 @pytest.fixture
-def mortal(tmp_path: Path, nursery: Nursery) -> Iterator[LiveServer]:
+def mortal(tmp_path: Path, nursery: WarmPython) -> Iterator[LiveServer]:
     """A server of its own for a test that kills it."""
     server = LiveServer(tmp_path / "mortal", nursery)
     yield server

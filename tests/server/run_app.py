@@ -1,21 +1,11 @@
-"""Serves data folders, each in a fork of this process, which has imported the server once.
-
-Reads a job a line, as JSON: `{"start": [<arguments>]}` is answered by the server's port and
-process, `{"wait": <process>}` by its exit code once it has ended.
-"""
+"""Serves a data folder, with faults to order. Prints its port once it listens."""
 
 import argparse
-import gc
 import hashlib
-import json
-import os
 import resource
-import signal
 import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,35 +53,6 @@ class Lossy:
 
 
 def main() -> None:
-    gc.freeze()
-    children: set[int] = set()
-    for line in sys.stdin:
-        job = json.loads(line)
-        if "start" in job:
-            answer = _start(job["start"])
-            children.add(answer[1])
-        else:
-            _, status = os.waitpid(job["wait"], 0)
-            children.remove(job["wait"])
-            answer = [os.waitstatus_to_exitcode(status)]
-        sys.stdout.write(f"{json.dumps(answer)}\n")
-        sys.stdout.flush()
-    for child in children:  # the tests were cut off
-        os.kill(child, signal.SIGKILL)
-
-
-def _start(arguments: Sequence[str]) -> list[int]:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reader)
-        _serve(arguments, writer)
-    os.close(writer)
-    with os.fdopen(reader) as ready:
-        return [int(ready.read()), child]
-
-
-def _serve(arguments: Sequence[str], ready: int) -> NoReturn:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("key")
@@ -100,18 +61,14 @@ def _serve(arguments: Sequence[str], ready: int) -> NoReturn:
         "--largest-file", type=int, help="bytes; writes beyond fail, as on a full disk"
     )
     parser.add_argument("--lossy", action="store_true", help="lose each first answer")
-    options = parser.parse_args(arguments)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, sys.stdin.fileno())
-    os.dup2(null, sys.stdout.fileno())
+    options = parser.parse_args()
     app = add_pages(create_app(options.folder, options.key))
     listener = socket.create_server(("127.0.0.1", options.port))
     if options.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
-    os.write(ready, str(listener.getsockname()[1]).encode())
-    os.close(ready)
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
     uvicorn.Server(settings(Lossy(app) if options.lossy else app)).run(sockets=[listener])
-    os._exit(0)
 
 
 if __name__ == "__main__":

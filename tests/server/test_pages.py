@@ -15,8 +15,9 @@ from urllib.parse import quote, urlencode
 import pytest
 import requests
 
-from tests.server.conftest import KEY, LiveServer, Nursery, sdk_environment, use_sdk
+from tests.server.conftest import KEY, LiveServer, sdk_environment, use_sdk
 from tests.server.hostile import HOSTILE, log_hostile
+from tests.warm import WarmPython
 from wandb_server.auth import SESSION_COOKIE, Signer
 from wandb_server.pages import formats
 from wandb_server.service import SIGN_IN
@@ -87,7 +88,7 @@ def sign_in_url(site: Site, target: str = "/") -> str:
 
 
 @pytest.fixture(scope="module")
-def site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(nursery: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server = LiveServer(tmp_path_factory.mktemp("site") / "data", nursery)
     with use_sdk(server.base_url, tmp_path_factory.mktemp("sdk")) as wandb:
         printed = log_hostile(wandb)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.server import client
-from tests.server.conftest import KEY, ROOT, Core, LiveServer, Nursery, sdk_environment
+from tests.server.conftest import KEY, ROOT, Core, LiveServer, sdk_environment
 from tests.server.stored import log_version
 from tests.warm import WarmPython
 from wandb_server.keys import load_or_create_key
@@ -90,7 +90,7 @@ def run_python(python: WarmPython) -> Run:
 
 @pytest.fixture(scope="module")
 def source(
-    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, run_python: Run
+    tmp_path_factory: pytest.TempPathFactory, nursery: WarmPython, run_python: Run
 ) -> Iterator[LiveServer]:
     """A server with the project `songs`."""
     server = LiveServer(tmp_path_factory.mktemp("source"), nursery)
@@ -101,7 +101,7 @@ def source(
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LiveServer]:
+def target(tmp_path_factory: pytest.TempPathFactory, nursery: WarmPython) -> Iterator[LiveServer]:
     server = LiveServer(tmp_path_factory.mktemp("target"), nursery)
     yield server
     server.stop()

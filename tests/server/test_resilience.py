@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.server import client
-from tests.server.conftest import KEY, ROOT, LiveServer, Nursery, sdk_environment
+from tests.server.conftest import KEY, ROOT, LiveServer, sdk_environment
+from tests.warm import warm_python
 from wandb_server import faults
 from wandb_server.auth import Signer
 from wandb_server.urls import Urls
@@ -237,21 +238,18 @@ def test_a_damaged_file_is_named_and_not_served(mortal: LiveServer) -> None:
     assert digest in json.loads(answer)["error"]
 
 
-def test_the_server_outlives_the_folder_that_it_was_started_from(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_the_server_outlives_the_folder_that_it_was_started_from(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     shutil.copytree(ROOT / "wandb_server", clone / "wandb_server")
-    nursery = Nursery(clone)
-    request.addfinalizer(nursery.close)
-    server = LiveServer(tmp_path / "data", nursery)
-    request.addfinalizer(server.kill)
-    shutil.rmtree(clone)
-    artifact_id, uploads, place = _announce(server)
-    assert _put_all(server, uploads, place) == [200, 200, 200]
-    assert client.commit(server.data, artifact_id) == 0
-    upsert = 'mutation { upsertBucket(input: {name: "r", modelName: "p"}) { inserted } }'
-    server.data(upsert)
-    assert server.request("POST", "/files/local/p/r/file_stream", b"{}")[0] == 200
-    assert server.request("POST", "/graphql", b"{")[0] == 400
-    assert server.request("GET", "/nothing")[0] == 404
+    with warm_python(PYTHONPATH=str(clone)) as nursery:
+        server = LiveServer(tmp_path / "data", nursery)
+        shutil.rmtree(clone)
+        artifact_id, uploads, place = _announce(server)
+        assert _put_all(server, uploads, place) == [200, 200, 200]
+        assert client.commit(server.data, artifact_id) == 0
+        upsert = 'mutation { upsertBucket(input: {name: "r", modelName: "p"}) { inserted } }'
+        server.data(upsert)
+        assert server.request("POST", "/files/local/p/r/file_stream", b"{}")[0] == 200
+        assert server.request("POST", "/graphql", b"{")[0] == 400
+        assert server.request("GET", "/nothing")[0] == 404
+        server.kill()
