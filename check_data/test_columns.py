@@ -89,7 +89,8 @@ def test_allowed(values: pa.ChunkedArray, rules: Rules) -> None:
         if value not in listed and not (isinstance(value, float) and math.isnan(value))
     ]
     offends = pc.is_in(values, value_set=pa.array(unlisted, values.type))
-    refuse(offends, values, "not one of the allowed values")
+    known = ", ".join(map(str, listed[:10])) + (", ..." if len(listed) > 10 else "")
+    refuse(offends, values, f"not one of the allowed values ({known})")
 
 
 @pytest.mark.columns("numerical")

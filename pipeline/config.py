@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
-from pipeline.schema import Config, Dataset, Evaluate, Promote
+from pipeline.schema import ColumnRule, ColumnType, Config, Dataset, Evaluate, Promote
 from pipeline.scorers import SCORERS
 
 STEPS = (
@@ -18,6 +18,15 @@ STEPS = (
     "train_random_forest",
     "evaluate",
 )
+
+
+# Types of the values that a column of a type may be limited to.
+_VALUES: dict[ColumnType, tuple[type, ...]] = {
+    ColumnType.float: (float, int),
+    ColumnType.integer: (int,),
+    ColumnType.string: (str,),
+    ColumnType.boolean: (bool,),
+}
 
 
 def parse_steps(execute_steps: Any) -> tuple[str, ...]:
@@ -134,6 +143,22 @@ def _check_columns(dataset: Dataset) -> None:
                 f"dataset.columns has no rule for the column {column!r}."
                 f"{did_you_mean(column, list(dataset.columns))} Every feature and the target "
                 "need one, such as {type: float}."
+            )
+    for column, rule in dataset.columns.items():
+        _check_rule(f"dataset.columns.{column}", rule)
+
+
+def _check_rule(key: str, rule: ColumnRule) -> None:
+    low, high, share = rule.minimum, rule.maximum, rule.max_null_fraction
+    if low is not None and high is not None and low > high:
+        raise ConfigError(f"{key}: minimum={low:g} is above maximum={high:g}.")
+    if not 0 <= share <= 1:
+        raise ConfigError(f"{key}.max_null_fraction={share:g}: give a share from 0 to 1.")
+    for value in rule.allowed or []:
+        if type(value) not in _VALUES[rule.type]:
+            hint = " Quote texts such as yes, no and 1." if rule.type == ColumnType.string else ""
+            raise ConfigError(
+                f"{key}.allowed holds {str(value).lower()}, which is no {rule.type.value}.{hint}"
             )
 
 

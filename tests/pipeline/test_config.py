@@ -113,6 +113,13 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["dataset.features.numerical=[temp]"], "no rule for the column 'temp'. Did you mean"),
         (["dataset.features.numerical=[genre]"], "holds the target 'genre'"),
         (["dataset.features.text=[key]"], "names the column 'key' more than once"),
+        (
+            ["dataset.columns.genre.allowed=[true, Pop]"],
+            "dataset.columns.genre.allowed holds true, which is no string. Quote texts such as yes",
+        ),
+        (["dataset.columns.mode.allowed=[0, one]"], "allowed holds one, which is no integer."),
+        (["dataset.columns.tempo.minimum=400"], "tempo: minimum=400 is above maximum=300."),
+        (["dataset.columns.title.max_null_fraction=80"], "=80: give a share from 0 to 1."),
         (["dataset.target=???"], "no value yet. MissingMandatoryValue while"),
         (["main.random_seed=1", "dataset.url=???"], "no value yet: dataset.url"),
     ],

@@ -123,7 +123,7 @@ FAULTS = {
         with_column("key", ["1"] * ROWS),
         {
             ("type", "key"): "the type is string, not integer, in 400 of 400 rows (row 0: '1'",
-            ("allowed", "key"): "not one of the allowed values in 400 of 400 rows",
+            ("allowed", "key"): "not one of the allowed values (0, 1, 2) in 400 of 400 rows",
         },
     ),
     "fractions in a whole-number column": (
@@ -159,7 +159,7 @@ FAULTS = {
             (
                 "allowed",
                 "genre",
-            ): "not one of the allowed values in 7 of 400 rows (row 10: 'polka', "
+            ): "not one of the allowed values (trance, trap) in 7 of 400 rows (row 10: 'polka', "
             "row 11: 'polka', row 12: 'polka', row 13: 'polka', row 14: 'polka', ...)"
         },
     ),
@@ -451,7 +451,7 @@ def test_failed_checks_are_logged_and_stop_the_step(run_check, wandb_api, tmp_pa
     done = run_check("broken:v0", reference_artifact="good:v0")
     assert done.returncode == 1
     assert "check_data: 1 of " in done.stderr
-    line = "  allowed [key]: not one of the allowed values in 1 of 400 rows (row 9: 7)"
+    line = "  allowed [key]: not one of the allowed values (0, 1, 2) in 1 of 400 rows (row 9: 7)"
     assert line in done.stderr
     assert "Traceback" not in done.stderr
     artifact = wandb_api.artifact("local/check-data/report-broken:v0")
