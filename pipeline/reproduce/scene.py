@@ -41,6 +41,20 @@ class Line:
     aside: str = ""
 
 
+def list_given(steps: list[StepRun], names: dict[str, str]) -> list[str]:
+    """Return the versions that steps take, but for those of artifacts that one of them makes.
+
+    Args:
+        steps: Of one pipeline run.
+        names: Versions now, by versions then. Steps of another run may have made the same ones as
+            these steps make again.
+    """
+    # Without a version, a parameter names an artifact that its step makes.
+    made = {value for step in steps for value in step.parameters.values()}
+    taken = {name for step in steps for name in step.inputs if name.partition(":")[0] not in made}
+    return sorted(names[name] for name in taken if name in names)
+
+
 class Scene:
     """Where the original is, and where it is done again."""
 
@@ -82,9 +96,8 @@ class Scene:
                 settings |= found
                 if not found:
                     steps.remove(step)
-        given = [name for step in steps for name in step.inputs if name in self._names]
         if "versions" in part.record.config["main"]:
-            settings["main.versions"] = sorted({self._names[name] for name in given})
+            settings["main.versions"] = list_given(steps, self._names)
         if steps:
             self._replay.run(part, project, [step.name for step in steps], settings)
         for step in steps:

@@ -22,7 +22,7 @@ from pipeline.reproduce.errors import ReproduceError
 from pipeline.reproduce.history import History, Project, Record, StepRun
 from pipeline.reproduce.inputs import find_source
 from pipeline.reproduce.replay import split
-from pipeline.reproduce.scene import Line
+from pipeline.reproduce.scene import Line, list_given
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.wandb_target import WandbTarget
@@ -154,6 +154,15 @@ def test_inputs_are_the_versions_that_a_step_was_given() -> None:
 
     assert step.inputs == ["a:v3"]
     assert step.reference == "e/p/a:v1"
+
+
+def test_what_a_step_makes_again_is_not_given_though_another_run_made_the_same() -> None:
+    maker = make_step("preprocess", "2", input_artifact="raw:v1", output_artifact="clean")
+    taker = make_step("check_data", "2", sample_artifact="clean:v0")
+    names = {"raw:v1": "raw:v0", "clean:v0": "clean:v0", "other:v2": "other:v1"}
+
+    assert list_given([maker, taker], names) == ["raw:v0"]
+    assert list_given([taker], names) == ["clean:v0"]
 
 
 def test_the_answer_is_a_table_and_a_sentence() -> None:
