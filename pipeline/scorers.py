@@ -44,3 +44,13 @@ SCORERS: tuple[str, ...] = (
     *_AVERAGED,
     *(f"{name}_{average}" for name in _AVERAGED for average in _AVERAGES),
 )
+_FOR_NUMBERS = ("d2_absolute", "explained_variance", "neg_m", "neg_root", "r2")
+
+
+def scores_numbers(name: str) -> bool:
+    """Tell whether a scorer judges predicted numbers, rather than classes.
+
+    >>> [name for name in ("r2", "neg_mean_squared_error", "neg_log_loss") if scores_numbers(name)]
+    ['r2', 'neg_mean_squared_error']
+    """
+    return name.startswith(_FOR_NUMBERS)

@@ -120,6 +120,16 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["dataset.columns.mode.allowed=[0, one]"], "allowed holds one, which is no integer."),
         (["dataset.columns.tempo.minimum=400"], "tempo: minimum=400 is above maximum=300."),
         (["dataset.columns.title.max_null_fraction=80"], "=80: give a share from 0 to 1."),
+        (
+            ["dataset.task=regression", "segregate.stratify=key", "metrics=[r2,accuracy]"],
+            "Add random_forest_pipeline.stratify=null random_forest_pipeline.random_forest."
+            "criterion=squared_error random_forest_pipeline.random_forest.class_weight=null "
+            "'metrics=[r2,neg_mean_absolute_error]'",
+        ),
+        (
+            ["random_forest_pipeline.random_forest.criterion=squared_error"],
+            "criterion=squared_error: a classification has gini, entropy, log_loss.",
+        ),
         (["dataset.target=???"], "no value yet. MissingMandatoryValue while"),
         (["main.random_seed=1", "dataset.url=???"], "no value yet: dataset.url"),
     ],
