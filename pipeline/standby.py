@@ -126,8 +126,10 @@ class Standby(leash.Group):
     def close(self) -> None:
         """End it."""
         self.jobs.close()
-        if not self._has_begun:  # and may be importing
-            super().interrupt()
+        if (
+            not self._has_begun
+        ):  # and may be importing, or about to start, when Ctrl-C has a traceback
+            self.leader.terminate()
         super().release()
         self.get_ready()
         self.answers.close()

@@ -16,7 +16,7 @@ from mlflow.projects.utils import load_project
 
 from pipeline.config import STEPS
 from pipeline.root import ROOT
-from pipeline.standby import Standby, Standbys, count_running, find_program, is_busy
+from pipeline.standby import Standby, Standbys, count_running, find_program, is_busy, start
 from tests.pipeline.test_backend import (
     KILLS_ITSELF,
     WAITS,
@@ -358,6 +358,24 @@ def test_a_process_in_another_environment_than_it_should_be_is_replaced(
     assert work(right) == 0
     assert seen(component)["variables"]["KEPT"] == "right"
     assert wrong.leader.returncode is not None
+
+
+def test_a_process_that_is_not_needed_ends_without_a_word_even_while_python_starts(
+    component: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(60)"
+    )
+    write(component, "")
+    standby = start("run.py", component, [], os.environ | {"PYTHONPATH": str(tmp_path)}, keep=False)
+    begun.read_text()
+
+    standby.close()
+
+    assert standby.leader.returncode == -signal.SIGTERM
+    assert capfd.readouterr().err == ""
 
 
 def test_a_process_that_waits_ends_with_its_pipeline(component: Path) -> None:
