@@ -62,13 +62,14 @@ def end_abandoned(folder: Path) -> None:
 
 
 def _end(run_id: str, experiment_id: str) -> None:
-    client, ended = MlflowClient(), 0
+    client, ended = MlflowClient(), []
     for of_it in (f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'", f"attributes.run_id = '{run_id}'"):
         for run in client.search_runs([experiment_id], f"{of_it} and status = 'RUNNING'"):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
-            ended += 1
+            ended.append(run.info.run_name)
     if ended:
-        runs = "its run is" if ended == 1 else f"{ended} of its runs are"
         logger.info(
-            "The pipeline %s was killed: %s now marked as killed in MLflow.\n", run_id, runs
+            "An earlier pipeline was killed. Its runs in MLflow are now marked as such: %s (%s)\n",
+            ", ".join(ended),
+            run_id,
         )

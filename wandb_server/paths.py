@@ -152,7 +152,9 @@ def unusable(folder: Path, cause: Exception) -> str:
     """
     reason = getattr(cause, "strerror", None) or str(cause)
     place = getattr(cause, "filename", None) or folder
+    is_full = getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    mend = "Make room there" if is_full else "Mend that"
     return (
         f"can't use the data folder {folder}: {reason} ({place}). "
-        f"Mend that, or set the variable {VARIABLE} to a folder that you can write to."
+        f"{mend}, or set the variable {VARIABLE} to a folder that you can write to."
     )

@@ -136,6 +136,14 @@ def check_manager(manager: str) -> Finding:
     return ok(name, f"{words} ({place})")
 
 
+# They say where a run writes to, beside the folder that it is called in.
+VARIABLES = {
+    "temp": "TMPDIR",
+    "W&B data": paths.VARIABLE,
+    "environments": "MLFLOW_ENV_ROOT",
+}
+
+
 def check_disks(here: Path) -> Iterator[Finding]:
     """Look at the room on each disk that a run writes to.
 
@@ -152,7 +160,11 @@ def check_disks(here: Path) -> Iterator[Finding]:
     free: dict[int, int] = {}
     for name, wanted in places.items():
         folder = next(path for path in [wanted, *wanted.absolute().parents] if path.exists())
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            way = f"export {VARIABLES[name]}=" if name in VARIABLES else "cd "
+            mend = f"{way}<a folder that can be written to>"
+            yield fail("disk", f"{name}: {folder} is on a read-only disk", mend)
+        elif not os.access(folder, os.W_OK | os.X_OK):
             yield fail("disk", f"{name}: {folder} can't be written to", f"chmod u+rwx {folder}")
         device = folder.stat().st_dev
         disks.setdefault(device, []).append(name)
