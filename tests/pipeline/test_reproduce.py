@@ -271,6 +271,7 @@ def test_equal_content_leads_to_the_steps_of_its_own_pipeline_and_never_to_anoth
     raw = make("download", pipeline, output_artifact="raw_data.parquet")
     clean = make("preprocess", pipeline, input_artifact="raw_data.parquet:v0")
     newest = make("download", other, output_artifact="raw_data.parquet")
+    project = Project(target, "twice")
     for run_id in ("elsewhere", raw, newest):
         with wandb.init(
             project="twice", id=run_id, job_type="download", settings=settings, dir=tmp_path
@@ -279,6 +280,7 @@ def test_equal_content_leads_to_the_steps_of_its_own_pipeline_and_never_to_anoth
             with artifact.new_file("raw_data.parquet") as file:
                 file.write("equal")
             run.summary["output/raw_data.parquet"] = run.log_artifact(artifact).wait().version
+        assert project.list_runs("download")[-1] == run_id
     with wandb.init(project="twice", id=clean, settings=settings, dir=tmp_path):
         pass
 
