@@ -10,9 +10,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 # Bytes that may come before a request's head, a piece of its body or its end is complete.
 MAX_HEAD_BYTES = 64 << 10
 PIECE_BYTES = 1 << 20
-# Where many bodies come at once, so that all of them together take little memory.
-_SMALL_PIECE_BYTES = 1 << 18
-_MANY = 8
+# How large pieces are while fewer bodies come at once than this: many take smaller ones, so that
+# all of them together take little memory. The SDK sends up to 128 parts of a file at once.
+_PIECES = {8: PIECE_BYTES, 64: 1 << 18}
+_SMALLEST_PIECE = 1 << 17
 _BUFFERS = 2  # one is being stored while the other is filled
 _EXTENSION = "wandb_server.large_body"
 
@@ -56,7 +57,7 @@ class LargeBody(asyncio.BufferedProtocol):
         """Give the body; see `stream_body`."""
         state = self._connection.server_state
         many = sum(isinstance(item, Connection) and item.is_loaded for item in state.connections)
-        self._begin(PIECE_BYTES if many < _MANY else _SMALL_PIECE_BYTES)
+        self._begin(next((_PIECES[bound] for bound in _PIECES if many < bound), _SMALLEST_PIECE))
         while True:
             self._asked += 1
             self._pause_or_resume()
@@ -64,6 +65,7 @@ class LargeBody(asyncio.BufferedProtocol):
                 if self._is_lost:
                     raise ClientDisconnect
                 if not self._missing:
+                    self._buffers.clear()  # not once the garbage is collected: there may be many
                     return
                 self._change.clear()
                 await self._change.wait()
