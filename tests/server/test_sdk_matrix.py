@@ -1,11 +1,13 @@
 """The tools that measure the server against several SDK releases and the SDK's own tests."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.sdk import matrix, report
+from tests.sdk import gone, matrix, report
 from tests.server.conftest import KEY, LiveServer
 
 XML = """<testsuites><testsuite>
@@ -75,5 +77,17 @@ def test_a_reason_holds_for_its_releases_only() -> None:
     message = "E   AttributeError: 'Run' object has no attribute 'get_url'"
     assert report.find_excuse("test_wandb::test_run_url", message, "0.28.2") is None
     why = report.find_excuse("test_wandb::test_run_url", message, "0.31.0")
+    assert why is not None
+    assert "moved or removed" in why
+
+
+@pytest.mark.parametrize("use", [lambda thing: thing(), lambda thing: thing.part])
+def test_a_name_that_the_sdk_has_lost_can_be_imported_and_its_use_is_told_as_that(
+    use: Callable[[Any], Any],
+) -> None:
+    thing = gone.GoneModule("wandb.lost").Thing
+    with pytest.raises(AttributeError, match="Thing, which this release") as caught:
+        use(thing)
+    why = report.find_excuse("test_any::test_any", str(caught.value), "0.31.0")
     assert why is not None
     assert "moved or removed" in why
