@@ -181,7 +181,9 @@ def _wait_for_next_attempt(policy: Retry, error: requests.RequestException, url:
             f"{source} can't be fetched: {problem} (attempt {attempts} of {attempts}). Check `url`,"
             " or try again later; a higher `timeout` and more `retries` wait longer."
         ) from error
-    logger.info("%s: %s; trying again, %s attempts left", source, problem, policy.total)
+    attempt = len(policy.history) + 1
+    of_all = f"{attempt} of {attempt + int(policy.total or 0)}"
+    logger.info("%s: %s; trying again (attempt %s)", source, problem, of_all)
     policy.sleep(response.raw if response is not None else None)
     return policy
 

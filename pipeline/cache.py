@@ -20,7 +20,7 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pipeline.environments import lock_folder
-from pipeline.facts import Fact, Facts, differences, fingerprint, gather, observe
+from pipeline.facts import Fact, Facts, differences, fingerprint, gather, observe, shorten
 from pipeline.locks import locked
 from pipeline.registry import FinishedRun, Registry, Version
 from pipeline.signals import wait_for
@@ -116,7 +116,7 @@ class StepCache:
             old = self._load(runs[0])
         except MlflowException:
             return "its last record can't be read"
-        return ", ".join(differences(old, facts))
+        return shorten(differences(old, facts))
 
     def _search(self, step: str, mark: str | None = None) -> list[Run]:
         experiments = [found.experiment_id for found in self.client.search_experiments()]

@@ -37,6 +37,7 @@ Holder = Callable[[Alias], "Version | None"]
 
 # These change how fast a step is, not what it makes.
 _SPEED = {"n_jobs"}
+_SHOWN = 5
 _NOT_CODE = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
@@ -153,6 +154,16 @@ def differences(old: Facts, new: Facts) -> list[str]:
     return [
         _change(name, old.get(name), new.get(name)) for name in names if not _same(name, old, new)
     ]
+
+
+def shorten(changes: list[str]) -> str:
+    """Return what has changed in a line for people: with another table, everything has.
+
+    >>> shorten([f"{name} changed" for name in "abcdefg"])
+    'a changed, b changed, c changed, d changed, e changed, and 2 more'
+    """
+    more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    return ", ".join(changes[:_SHOWN]) + more
 
 
 def _same(name: str, old: Facts, new: Facts) -> bool:

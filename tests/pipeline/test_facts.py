@@ -16,6 +16,7 @@ from pipeline.facts import (
     fingerprint,
     gather,
     observe,
+    shorten,
 )
 from pipeline.registry import Version
 from pipeline.schema import Tfidf
@@ -79,6 +80,19 @@ def test_a_changed_parameter_shows(
 
     assert differences(old, new) == said
     assert fingerprint(old) != fingerprint(new)
+
+
+def test_of_many_changes_the_first_are_told_and_how_many_more_there_are() -> None:
+    changes = [f"{name} changed" for name in "abcdef"]
+
+    assert shorten(changes[:2]) == "a changed, b changed"
+    assert shorten(changes).endswith("e changed, and 1 more")
+
+
+def test_versions_of_one_name_and_different_content_are_told_as_such() -> None:
+    here, there = {"input": Fact("one", "clean:v0")}, {"input": Fact("two", "clean:v0")}
+
+    assert differences(here, there) == ["input clean:v0 of other content"]
 
 
 def test_how_many_cores_a_step_may_take_is_no_change(facts_of: Callable[..., Facts]) -> None:
