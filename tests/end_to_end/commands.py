@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,6 @@ def run(
         check=False,
         timeout=patience,
     )
-
-
-def main(folder: Path, *overrides: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return run([sys.executable, "main.py", *overrides], folder, **variables)
 
 
 def made(output: str) -> list[str]:

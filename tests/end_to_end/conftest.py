@@ -4,10 +4,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +16,19 @@ import wandb
 from pipeline.locks import locked
 from tests.conftest import give_free_port
 from tests.end_to_end.commands import ROOT, environment, made, metrics, run
+from tests.warm import Finished, Program, WarmPython
 from wandb_server import Server, ensure_running, service
+
+Main = Callable[..., Finished]
+Start = Callable[..., Program]
+
+# What main.py imports, if it has anything to run.
+LIBRARIES = (
+    "hydra.main",
+    "mlflow.projects",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "wandb.apis.public",
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,11 @@ def readme_commands() -> list[str]:
     return ["\n".join(line for line in g.split("\n") if line[0] != "#") for g in groups]
 
 
+# Whose first command makes the environments; the second one runs the tests.
+FIRST, TESTS, *NEXT = readme_commands()
+(SWEEP,) = [command for command in NEXT if "main.py -m" in command]
+
+
 def connect(server: Server) -> wandb.Api:
     return wandb.Api(
         overrides={"base_url": server.base_url, "entity": "local"}, api_key=server.api_key
@@ -96,7 +112,7 @@ def run_first(folder: Path) -> Newcomer:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
         patch.setenv("WANDB_SERVER_DIR", str(give_free_port(folder / "data")))
-        result = run(["bash", "-c", readme_commands()[0]], folder / "project", patience=540)
+        result = run(["bash", "-c", FIRST], folder / "project", patience=540)
         told = (str(folder), result.returncode, result.stdout, result.stderr)
         if result.returncode:
             return Newcomer(*told, {}, {})
@@ -158,24 +174,36 @@ def api(server: Server) -> wandb.Api:
     return connect(server)
 
 
+@pytest.fixture(scope="session")
+def main(python: WarmPython) -> Main:
+    """Return a function that runs main.py in a folder; its imports take no time."""
+
+    def main(folder: Path, *overrides: str, **variables: str) -> Finished:
+        return python.run(
+            *("main.py", *overrides),
+            cwd=folder,
+            env=environment(**variables),
+            libraries=LIBRARIES,
+            timeout=400,
+        )
+
+    return main
+
+
 @pytest.fixture
-def start_main(clone: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+def start_main(python: WarmPython, clone: Path) -> Iterator[Start]:
     """Return a function that starts main.py for an experiment, with more overrides."""
-    with ExitStack() as started:
+    started: list[Program] = []
 
-        def start(experiment: str, *overrides: str) -> "subprocess.Popen[str]":
-            process = subprocess.Popen(
-                [sys.executable, "main.py", f"main.experiment_name={experiment}", *overrides],
-                cwd=clone,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            started.enter_context(process)
-            started.callback(process.kill)  # does nothing if it has ended, as it should
-            return process
+    def start(experiment: str, *overrides: str) -> Program:
+        command = ("main.py", f"main.experiment_name={experiment}", *overrides)
+        started.append(
+            python.start(*command, cwd=clone, env=environment(), libraries=LIBRARIES, apart=True)
+        )
+        return started[-1]
 
-        yield start
+    yield start
+    for program in started:
+        if program.returncode is None:  # the test has failed
+            program.send_signal(signal.SIGKILL)
+            program.communicate()

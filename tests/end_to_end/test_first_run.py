@@ -1,9 +1,8 @@
 """The README from its first command to its last, in a fresh clone and an empty home."""
 
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ from playwright.sync_api import expect
 
 from pipeline.config import STEPS
 from tests.browsing import open_browser, visit
-from tests.end_to_end.commands import ROOT, made, main, metrics, open_store, run
-from tests.end_to_end.conftest import Newcomer, readme_commands
+from tests.end_to_end.commands import ROOT, made, metrics, open_store, run
+from tests.end_to_end.conftest import NEXT, SWEEP, TESTS, Main, Newcomer, Start
 from wandb_server import Server, service
-
-TESTS, *NEXT = readme_commands()[1:]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +104,7 @@ def test_runs_are_grouped_by_experiment_and_lead_to_mlflow_and_back(
 
 
 def test_what_has_not_changed_is_reused_and_told_as_that(
-    clone: Path, newcomer: Newcomer, api: wandb.Api
+    main: Main, clone: Path, newcomer: Newcomer, api: wandb.Api
 ) -> None:
     main(clone)  # the first comparison with the data of a model in production
     api.flush()
@@ -134,7 +131,7 @@ def test_what_has_not_changed_is_reused_and_told_as_that(
 
     # From now on it is known without asking MLflow and wandb, and there is nothing to record.
     count = len(client.search_runs(experiments))
-    again = main(clone, PYTHONPROFILEIMPORTTIME="1")
+    again = run([sys.executable, "-X", "importtime", "main.py"], clone)
     assert again.returncode == 0, again.stdout + again.stderr
     assert steps_and_scores(again.stdout) == steps_and_scores(result.stdout)
     assert not re.search(r"\| +(mlflow|wandb)$", again.stderr, re.MULTILINE)
@@ -142,7 +139,7 @@ def test_what_has_not_changed_is_reused_and_told_as_that(
 
 
 def test_of_two_pipelines_that_want_the_same_at_once_one_makes_it(
-    start_main: Callable[..., "subprocess.Popen[str]"], clone: Path, api: wandb.Api
+    main: Main, start_main: Start, clone: Path, api: wandb.Api
 ) -> None:
     both = [
         start_main("twins", "main.project_name=twins", "main.execute_steps=download")
@@ -162,7 +159,8 @@ def test_of_two_pipelines_that_want_the_same_at_once_one_makes_it(
     assert len(made(again.stdout)) == 1
 
 
-@pytest.mark.parametrize("command", NEXT)
+# test_sweeps.py runs the sweep.
+@pytest.mark.parametrize("command", [command for command in NEXT if command != SWEEP])
 def test_what_the_readme_shows_next_works(command: str, clone: Path) -> None:
     result = run(["bash", "-ec", f". .venv/bin/activate\n{command}"], clone)
 
@@ -170,7 +168,7 @@ def test_what_the_readme_shows_next_works(command: str, clone: Path) -> None:
 
 
 def test_a_newcomer_finds_the_best_model_follows_it_to_its_data_and_moves_prod(
-    clone: Path, server: Server, api: wandb.Api
+    main: Main, clone: Path, server: Server, api: wandb.Api
 ) -> None:
     printed = re.findall(r"http://127\.0\.0\.1:\d+/signin\?token=\S+", main(clone).stdout)
     chosen = {"jobType": "train_random_forest"}

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
@@ -30,16 +30,13 @@ from tests.end_to_end.commands import (
     run,
     wait_for_runs,
 )
+from tests.end_to_end.conftest import Start
 
 PAGE = (ROOT / "docs/your-own-data.md").read_text()
 COMMAND = next(
     block for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) if "r2" in block
 )
 HOUSES = shlex.split(COMMAND.replace("\\\n", " "))[2:]
-TREES = "random_forest_pipeline.random_forest.n_estimators"
-
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -71,29 +68,39 @@ def test_a_table_of_one_s_own_needs_one_yaml_as_the_docs_show_it(
 
 
 class Stalling(BaseHTTPRequestHandler):
-    """Promises a table and never sends it."""
+    """Promises a table, and sends what there is of it."""
+
+    table: bytes | None = None
 
     def do_HEAD(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", "1000000")
+        self.send_header("Content-Length", str(len(self.table or b"...")))
         self.end_headers()
 
     def do_GET(self) -> None:
         self.do_HEAD()
-        self.rfile.read()  # until the client has gone
+        if self.table:
+            self.wfile.write(self.table)
+        else:
+            self.rfile.read()  # until the client has gone
 
     def log_message(self, *_: Any) -> None:
         """Keep the test's output quiet."""
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[list[str]]:
-    """Overrides of a pipeline whose step takes longer than anybody waits."""
+def stalling() -> Iterator[str]:
+    """The address of a server of which nobody gets a table, as long as it has none."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-        url = f"dataset.url=http://127.0.0.1:{server.server_port}/houses.csv"
-        yield [*HOUSES, "main.execute_steps=download", url]
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def slow(stalling: str) -> list[str]:
+    """Overrides of a pipeline whose step takes longer than anybody waits."""
+    return [*HOUSES, "main.execute_steps=download", f"dataset.url={stalling}/houses.csv"]
 
 
 def wait_for_step(api: wandb.Api, group: str) -> Any:
@@ -130,40 +137,52 @@ def test_an_interrupted_pipeline_ends_its_step_and_both_runs_as_failed(
     "sender", ["terminal", pytest.param("program", marks=pytest.mark.exhaustive)]
 )
 def test_an_interrupted_sweep_ends_its_runs_as_failed_and_goes_on_without_what_had_finished(
-    sender: str, start_main: Start, clone: Path, api: wandb.Api
+    sender: str,
+    start_main: Start,
+    slow: list[str],
+    stalling: str,
+    clone: Path,
+    api: wandb.Api,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    group = f"sweep interrupted by a {sender}"
-    workers = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    train = [*HOUSES, "main.execute_steps=train_random_forest"]
-    process = start_main(group, *workers, *train, f"{TREES}=5,20000,20001")
+    group, table = f"sweep interrupted by a {sender}", clone / f"{sender}.csv"
+    # Equal content would be reused.
+    table.write_text(f"{(clone / 'houses.csv').read_text()}\n250000,100,3,gas,{sender}")
+    urls = f"dataset.url={table},{stalling}/{sender}/1.csv,{stalling}/{sender}/2.csv"
+    workers = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep.evaluate=none")
+    sweep = (group, *workers, *slow[:-1], urls)
+    process = start_main(*sweep)
     wait_for_runs(api, "local/houses", {"group": group}, count=3)
 
     if sender == "terminal":  # which signals all of a group
         os.killpg(process.pid, signal.SIGINT)
     else:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert "The sweep was stopped, and this trial with it." in errors
-    assert "Stopped" in errors
+    assert "Stopped. What was running is marked as failed." in errors
+    assert "Traceback" not in errors
     api.flush()
     runs = list(api.runs("local/houses", {"group": group}))
     assert sorted(found.state for found in runs) == ["failed", "failed", "finished"]
     (finished,) = [found for found in runs if found.state == "finished"]
-    assert finished.config["random_forest"]["n_estimators"] == 5
+    assert finished.config["url"] == str(table)
     client, _ = open_store(clone)
     for found in runs:
         twin = client.get_run(found.id)
         parent = client.get_run(twin.data.tags["mlflow.parentRunId"])
         assert twin.info.status == parent.info.status == found.state.upper()
 
-    # The same again, with forests that grow fast where the slow ones were cut down.
-    said, errors = start_main(group, *workers, *train, f"{TREES}=5,6,7").communicate(timeout=120)
+    # The same again, now that the tables come.
+    monkeypatch.setattr(Stalling, "table", table.read_bytes())
+    process = start_main(*sweep)
+    said, errors = process.communicate(timeout=120)
 
+    assert process.returncode == 0, said + errors
     assert f"Sweep {group}: 3 trials" in said, said + errors
-    assert f"train_random_forest reused from {finished.id}" in said
-    assert said.count("train_random_forest reused from") == 1
+    assert f"download reused from {finished.id}" in said
+    assert said.count("download reused from") == 1
 
 
 @pytest.mark.usefixtures("houses")
@@ -173,7 +192,7 @@ def test_a_killed_pipeline_takes_its_step_along_which_ends_its_run_as_failed(
     process = start_main("kill -9", *slow)
     found = wait_for_step(api, "kill -9")
 
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
 
     deadline = time.monotonic() + 60
@@ -196,17 +215,19 @@ def read_to_the_end(terminal: int) -> str:
 
 
 @pytest.mark.usefixtures("houses")
-def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run(
+def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run_which_has_handed_over_all_options(
     slow: list[str], clone: Path, api: wandb.Api
 ) -> None:
-    options = shlex.join(["main.experiment_name=ctrl-c", *slow])
+    group = 'a name [with] odd* "characters"'
+    # MLflow stores 6,000 characters of a parameter; all of them must arrive.
+    options = shlex.join(["main.random_seed=42"] * 400 + [f"main.experiment_name={group}", *slow])
     command = ["mlflow", "run", ".", "--env-manager", "uv", "-P", f"hydra_options={options}"]
     variables = environment()
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(clone)
         os.execvpe(command[0], command, variables)  # noqa: S606  # in the terminal that was forked
-    found = wait_for_step(api, "ctrl-c")
+    found = wait_for_step(api, group)
     os.write(terminal, b"\x03")
     seen = read_to_the_end(terminal)
     _, status = os.waitpid(pid, 0)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 import wandb
 
-from tests.end_to_end.commands import main, open_store, run
+from tests.end_to_end.commands import open_store, run
+from tests.end_to_end.conftest import SWEEP, Main
 from wandb_server import Server
 
 DEPTH = "random_forest_pipeline.random_forest.max_depth"
@@ -55,19 +57,17 @@ def test_an_agent_of_w_and_b_runs_a_trial_of_sweep_yaml(agent: Agent, api: wandb
 
 @pytest.fixture(scope="module")
 def trials(clone: Path, agent: Agent) -> "subprocess.CompletedProcess[str]":
-    """A sweep of three trials, two at a time, of which the one that is begun first fails."""
+    """The README's sweep, two trials at a time, with a third one, which is begun first and fails.
+
+    It has a name of its own, leaves production alone, and grows small forests.
+    """
     assert agent.result.returncode == 0
-    return main(
-        clone,
-        "-m",
-        "hydra/launcher=joblib",
-        "hydra.launcher.n_jobs=2",
-        "main.execute_steps=train_random_forest,evaluate",
-        "main.experiment_name=depths/1",
-        "evaluate.promote=never",
-        "random_forest_pipeline.random_forest.n_estimators=5",
-        f"{DEPTH}=-1,2,3",
-    )
+    command = SWEEP.replace(f"{DEPTH}=5,8", f"{DEPTH}=-1,5,8")
+    assert command != SWEEP
+    more = "main.experiment_name=depths/1 evaluate.promote=never"
+    small = "random_forest_pipeline.random_forest.n_estimators=5"
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    return run(["bash", "-ec", f"PATH={programs}:$PATH\n{command} {more} {small}"], clone)
 
 
 @pytest.mark.usefixtures("trials")
@@ -81,17 +81,17 @@ def test_trials_of_a_sweep_each_train_their_own_model_and_the_best_one_alone_is_
         for found in runs
         if found.job_type == "train_random_forest"
     }
-    scores = {depth: trained[depth].summary["val/roc_auc_ovo"] for depth in (2, 3)}
+    scores = {depth: trained[depth].summary["val/roc_auc_ovo"] for depth in (5, 8)}
     best = trained[max(scores, key=lambda depth: scores[depth])]
     model = f"model_export:{best.summary['output/model_export']}"
     (evaluated,) = [found for found in runs if found.job_type == "evaluate"]
 
     assert {depth: found.state for depth, found in trained.items()} == {
         -1: "failed",
-        2: "finished",
-        3: "finished",
+        5: "finished",
+        8: "finished",
     }
-    assert len({trained[depth].summary["output/model_export"] for depth in (2, 3)}) == 2
+    assert len({trained[depth].summary["output/model_export"] for depth in (5, 8)}) == 2
     assert evaluated.config["model_artifact"] == model
     assert evaluated.config["test_artifact"] == "test_data.parquet:v0"
     tagged = api.artifact("songs/model_export:best-depths%2F1")
@@ -143,7 +143,7 @@ def test_mlflow_keeps_the_trials_and_the_evaluation_below_one_run(
 @pytest.mark.usefixtures("trials")
 @pytest.mark.exhaustive
 def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
-    clone: Path, api: wandb.Api
+    main: Main, clone: Path, api: wandb.Api
 ) -> None:
     result = main(
         clone,
@@ -154,7 +154,7 @@ def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
         "main.execute_steps=train_random_forest",
         "main.experiment_name=search",
         "random_forest_pipeline.random_forest.n_estimators=5",
-        f"{DEPTH}=2,3",
+        f"{DEPTH}=5,8",
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
