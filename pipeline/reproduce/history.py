@@ -85,7 +85,7 @@ class Project(Registry):
 
     def list_runs(self, step: str) -> list[str]:
         """Return the ids of the runs of a step, the oldest first."""
-        self._api.flush()  # it would answer as it did before
+        self._api.flush()  # type: ignore[no-untyped-call]  # it would answer as before
         found = self._api.runs(self._path, {"jobType": step}, order="+created_at")
         return [run.id for run in found]
 
