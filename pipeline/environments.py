@@ -6,6 +6,7 @@ knows that the maker died, and starts afresh. conda keeps its own records: for i
 lock alone.
 """
 
+import re
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from mlflow.utils.virtualenv import (
 )
 
 from pipeline.errors import EnvironmentManagerError
+from pipeline.lock import CONSTRAINTS, LockError, is_stale
 from pipeline.locks import locked
 from pipeline.usage import note_made, note_used
 
@@ -98,10 +100,28 @@ def activation(project: Project, folder: Path, manager: str) -> list[str]:
                 _create(env_dir, project, folder, "uv" if manager == "uv" else "virtualenv")
     except (MlflowException, ShellCommandException) as error:
         raise EnvironmentManagerError(
-            f"The environment of {folder.name} can't be made with {manager}: {error}"
+            f"The environment of {folder.name} can't be made with {manager}: {_find_cause(error)}"
+            f"{_find_stale(folder / 'conda.yml')}"
         ) from error
     note_used(env_dir, folder)
     return [_get_virtualenv_activate_cmd(env_dir)]
+
+
+def _find_cause(error: Exception) -> str:
+    """Return the installer's own words, without the command that MLflow has put before them."""
+    _, _, said = str(error).partition("STDERR:\n")
+    cause = re.search(r"^error: .*", said, re.MULTILINE | re.DOTALL | re.IGNORECASE)
+    return (cause[0] if cause else said or str(error)).strip()
+
+
+def _find_stale(conda_file: Path) -> str:
+    """Return how to renew the pins beside a conda.yml, if they are older; else an empty text."""
+    try:
+        if not (conda_file.with_name(CONSTRAINTS).exists() and is_stale(conda_file)):
+            return ""
+    except LockError:  # it isn't one that `lock` reads
+        return ""
+    return f"\n{CONSTRAINTS} is older than conda.yml. To renew it: python -m pipeline lock"
 
 
 def unfinished_mark(env_dir: Path) -> Path:

@@ -20,6 +20,9 @@ def quiet() -> None:
     """Keep MLflow's and Alembic's running commentary off the terminal."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What it warns of while it makes an environment, it raises as well.
+    for name in ("mlflow.utils.virtualenv", "mlflow.utils.file_utils"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def open_experiment(name: str, environment: Mapping[str, str]) -> str:

@@ -72,7 +72,11 @@ def test_an_environment_that_can_t_be_made_is_told_and_leaves_no_folder(
     conda = (component / "conda.yml").read_text()
     (component / "conda.yml").write_text(conda.replace("six==1.17.0", "six==0.0.1"))
 
-    with pytest.raises(EnvironmentManagerError, match="environment of component can't be made"):
+    (component / "constraints.txt").write_text("six==1.17.0\n")
+    said = "environment of component can't be made with uv: .*six==0.0.1"
+    lock = r"\nconstraints.txt is older than conda.yml. To renew it: python -m pipeline lock$"
+
+    with pytest.raises(EnvironmentManagerError, match=f"(?s){said}.*{lock}"):
         activation(load_project(str(component)), component, "uv")
 
     # Beside it only the mark may stay, which makes the next one start afresh.
