@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wandb_server import locks
 from wandb_server.errors import ClientError, LostFileError
-from wandb_server.intake import BUFFER, Chunks, copy
+from wandb_server.intake import BUFFER, Chunks, chain, copy
 from wandb_server.integrity import CheckedFiles
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -193,23 +193,22 @@ class BlobStore:
         """
         head = bytearray()
         async for chunk in chunks:
+            if isinstance(chunk, memoryview):  # of a large body, in buffers of its own
+                return await self._stream(chain(chunk, chunks), announced, settled=settled)
             head += chunk
             if len(head) >= BUFFER:
-                digest, size = await self._stream(head, chunks, announced)
-                if settled:
-                    await run_in_threadpool(self.settle, [digest])
-                return digest, size
+                return await self._stream(chain(head, chunks), announced, settled=settled)
         # Most files are small: those take one turn of the thread pool.
         store = self.write if settled else self._write
         return await run_in_threadpool(store, bytes(head), announced), len(head)
 
     async def _stream(
-        self, head: bytearray, chunks: Chunks, announced: str | None
+        self, chunks: Chunks, announced: str | None, *, settled: bool
     ) -> tuple[str, int]:
         hasher = hashlib.md5(usedforsecurity=False)
         file = await run_in_threadpool(self.temporary)
         try:
-            size = await copy(head, chunks, file, hasher)
+            size = await copy(chunks, file, hasher)
             digest = hasher.hexdigest()
             check_digest(digest, announced)
             await run_in_threadpool(self.publish, file, digest)
@@ -218,6 +217,8 @@ class BlobStore:
             raise
         finally:
             file.close()
+        if settled:
+            await run_in_threadpool(self.settle, [digest])
         return digest, size
 
     def temporary(self) -> BinaryIO:

@@ -9,17 +9,23 @@ from typing import BinaryIO
 from starlette.concurrency import run_in_threadpool
 
 # Views may change once the second next chunk is asked for.
-Chunks = AsyncIterator[bytes | memoryview]
+Chunks = AsyncIterator[bytes | bytearray | memoryview]
 BUFFER = 1 << 20
 _WRITE_BACK = 16 << 20
 
 
-async def copy(head: bytearray, chunks: Chunks, file: BinaryIO, hasher: "hashlib._Hash") -> int:
-    """Write a head and what follows, a megabyte at a time, while more of it arrives.
+async def chain(first: bytes | bytearray | memoryview, chunks: Chunks) -> Chunks:
+    """Give a chunk that was taken already, then the others."""
+    yield first
+    async for chunk in chunks:
+        yield chunk
+
+
+async def copy(chunks: Chunks, file: BinaryIO, hasher: "hashlib._Hash") -> int:
+    """Write what comes, a megabyte at a time, while more of it arrives.
 
     Args:
-        head: The first bytes, not more than some buffers full.
-        chunks: The others.
+        chunks: The content, in order.
         file: Where all of it goes; at its end when this returns.
         hasher: Given all of it, in order.
 
@@ -29,9 +35,8 @@ async def copy(head: bytearray, chunks: Chunks, file: BinaryIO, hasher: "hashlib
     Raises:
         OSError: The disk is full or can't be written.
     """
-    size = 0
-    part: list[bytes | bytearray | memoryview] = [head]
-    filled = len(head)
+    size = filled = 0
+    part: list[bytes | bytearray | memoryview] = []
     storing: asyncio.Task[None] | None = None
     try:
         async for chunk in chunks:

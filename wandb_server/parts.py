@@ -55,7 +55,7 @@ async def receive_part(blobs: BlobStore, chunks: Chunks, upload: str, part: Part
     hasher = hashlib.md5(usedforsecurity=False)
     file = await run_in_threadpool(blobs.temporary)
     try:
-        await copy(bytearray(), chunks, file, hasher)
+        await copy(chunks, file, hasher)
         check_digest(hasher.hexdigest(), part.digest)
         await run_in_threadpool(_keep, file, place)
     except BaseException:

@@ -5,8 +5,9 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +58,30 @@ def test_many_large_bodies_at_once_come_whole(live: LiveServer) -> None:
     with ThreadPoolExecutor(len(contents)) as pool:
         assert set(pool.map(put, contents)) == {200}
     assert all(_is_stored(live, content) for content in contents)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_many_large_bodies_at_once_take_less_than_a_megabyte_each(mortal: LiveServer) -> None:
+    contents = [bytes([number]) * 2 * PIECE_BYTES for number in range(60)]
+    assert mortal.request("GET", "/healthz")[0] == 200
+    before = _kilobytes(mortal, "VmRSS")
+    with ExitStack() as links:
+        opened = []
+        for content in contents:
+            link = links.enter_context(closing(HTTPConnection("127.0.0.1", mortal.port)))
+            link.putrequest("PUT", _target(mortal, content))
+            link.putheader("Content-Length", str(len(content)))
+            link.endheaders(content[: 3 * PIECE_BYTES // 2])
+            opened.append(link)
+        for link, content in zip(opened, contents, strict=True):
+            link.send(content[3 * PIECE_BYTES // 2 :])
+            assert link.getresponse().status == 200
+    assert _kilobytes(mortal, "VmHWM") - before < len(contents) * 1000
+
+
+def _kilobytes(server: LiveServer, field: str) -> int:
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0])
 
 
 @pytest.mark.parametrize("case", ["no token", "other bytes"])
