@@ -39,13 +39,13 @@ def run_main(task: Callable[..., Any]) -> int:
             task()
             if THIS.plan:
                 return _finish_sweep(THIS.plan, task, stopped)
-    except (KeyboardInterrupt, SystemExit, StoppedError):
+    except (KeyboardInterrupt, SystemExit):
         if not stopped.is_set():
             raise
-        _show_trials()
-        print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
-        return 130
+        return _end_stopped()
     except Exception as error:
+        if isinstance(error, StoppedError) and stopped.is_set():
+            return _end_stopped()
         message = explain(error)
         if message is None:
             raise
@@ -66,9 +66,11 @@ def _finish_sweep(plan: Plan, task: Callable[..., Any], stopped: Event) -> int:
     return finish_sweep(plan, task)
 
 
-def _show_trials() -> None:
-    """Print what came of the trials of a sweep that was stopped, if this was one."""
+def _end_stopped() -> int:
+    """Say that it was stopped, and what came of the trials if it was a sweep; return exit code."""
     if THIS.plan:
         from pipeline.sweeps.finish import show_sweep
 
         show_sweep(THIS.plan)
+    print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
+    return 130

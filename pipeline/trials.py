@@ -53,7 +53,9 @@ class StopTrials(Callback):
         _Worker.has_trial = True
         if not _Worker.is_stopped:
             for number in STOP_SIGNALS:
-                handle(number, _stop_trial)
+                # SIGINT is what the sweep sends; one that was to be ignored, as by nohup, stays so.
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                    handle(number, _stop_trial)
         if not _Worker.is_watching:
             _Worker.is_watching = True
             Thread(target=_stop_with, args=[self._sweep], daemon=True).start()

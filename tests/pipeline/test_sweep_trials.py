@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,6 +125,12 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
     assert trials[3].config["random_forest_pipeline"]["random_forest"]["max_depth"] == 4
 
 
+def ignores(process: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process}/status").read_text()
+    (ignored,) = re.findall(r"^SigIgn:\s+(\w+)$", status, re.MULTILINE)
+    return bool(int(ignored, 16) & 1 << number - 1)
+
+
 def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
     tmp_path: Path,
 ) -> None:
@@ -131,7 +138,7 @@ def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
     program.write_text(f"ROOT = {str(ROOT)!r}\n{LASTS}")
     joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     sweep = subprocess.Popen(
-        [sys.executable, str(program), "-m", *joblib, f"{DEPTH}=1,2,3"],
+        ["nohup", sys.executable, str(program), "-m", *joblib, f"{DEPTH}=1,2,3"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -140,6 +147,7 @@ def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
     )
     notes = [tmp_path / f"trial{depth}" for depth in (1, 2)]
     wait_until(lambda: all(note.exists() for note in notes))
+    assert all(ignores(int(note.read_text()), signal.SIGHUP) for note in notes)
     sweep.kill()
 
     said, _ = sweep.communicate(timeout=60)  # the end of the last process that could say something
