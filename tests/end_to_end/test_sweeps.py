@@ -59,15 +59,16 @@ def test_an_agent_of_w_and_b_runs_a_trial_of_sweep_yaml(agent: Agent, api: wandb
 def trials(clone: Path, agent: Agent) -> "subprocess.CompletedProcess[str]":
     """The README's sweep, two trials at a time, with a third one, which is begun first and fails.
 
-    It has a name of its own, leaves production alone, and grows small forests.
+    It has a name of its own, takes the data as they are, leaves production alone, and grows small
+    forests.
     """
     assert agent.result.returncode == 0
     command = SWEEP.replace(f"{DEPTH}=5,8", f"{DEPTH}=-1,5,8")
     assert command != SWEEP
-    more = "main.experiment_name=depths/1 evaluate.promote=never"
-    small = "random_forest_pipeline.random_forest.n_estimators=5"
+    more = "main.experiment_name=depths/1 main.execute_steps=train_random_forest,evaluate"
+    more += " evaluate.promote=never random_forest_pipeline.random_forest.n_estimators=5"
     programs = shlex.quote(str(Path(sys.executable).parent))
-    return run(["bash", "-ec", f"PATH={programs}:$PATH\n{command} {more} {small}"], clone)
+    return run(["bash", "-ec", f"PATH={programs}:$PATH\n{command} {more}"], clone)
 
 
 @pytest.mark.usefixtures("trials")
