@@ -47,15 +47,13 @@ class Program:
         """Wait for its end, so many seconds at the most; return what it printed."""
         if not select.select([self.told], [], [], timeout)[0]:
             self.send_signal(signal.SIGKILL)
-            texts = self.communicate()
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout, *texts)
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout, *self.communicate())
         with self.told:
             self.returncode = int(self.told.readline())
-        return self._read(self.outputs[0]), self._read(self.outputs[1])
-
-    def _read(self, output: IO[str]) -> str:
-        with output:
-            return output.read() if output.seek(0) == 0 else ""
+        for output in self.outputs:
+            output.seek(0)
+        with self.outputs[0] as stdout, self.outputs[1] as stderr:
+            return stdout.read(), stderr.read()
 
     def send_signal(self, number: int) -> None:
         """Do nothing if it was waited for, as its number may be another's by now."""
@@ -75,20 +73,18 @@ class WarmPython:
         cwd: Path,
         env: Mapping[str, str],
         libraries: tuple[str, ...] = (),
-        apart: bool = False,
     ) -> Program:
-        """Do what `subprocess.Popen([sys.executable, *command])` does, with no input.
+        """Do what `subprocess.Popen([sys.executable, *command])` does, in a session of its own.
 
         Args:
             command: `-c` and a program, `-m` and a module, or a file, followed by arguments.
             cwd: The program's current folder.
             env: All of its variables.
             libraries: Modules that it will import; they are imported once for all programs.
-            apart: Whether it gets a session, and so a process group, of its own.
         """
         # `communicate` closes them.
         outputs = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
-        job = {"command": command, "cwd": str(cwd), "env": dict(env), "apart": apart}
+        job = {"command": command, "cwd": str(cwd), "env": dict(env)}
         text = json.dumps(job | {"libraries": libraries}).encode()
         reader, writer = os.pipe()
         files = [*(output.fileno() for output in outputs), writer]
@@ -97,18 +93,12 @@ class WarmPython:
         told = os.fdopen(reader)
         return Program(int(told.readline()), told, outputs)
 
-    def run(
-        self,
-        *command: str,
-        cwd: Path,
-        env: Mapping[str, str],
-        libraries: tuple[str, ...] = (),
-        timeout: float = 120,
-    ) -> Finished:
+    def run(self, *command: str, timeout: float = 120, **place: Any) -> Finished:
         """Start a program (see `start`), wait for its end, and return what it printed."""
-        program = self.start(*command, cwd=cwd, env=env, libraries=libraries)
+        program = self.start(*command, **place)
         texts = program.communicate(timeout)
-        return Finished(command, int(program.returncode or 0), *texts)
+        assert program.returncode is not None
+        return Finished(command, program.returncode, *texts)
 
 
 @contextmanager
@@ -137,12 +127,12 @@ def serve(channel: socket.socket, temporary: Path) -> None:
     running: dict[int, int] = {}
 
     def tell(*_: Any) -> None:
-        for child, told in list(running.items()):
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                del running[child]
-                with suppress(BrokenPipeError), os.fdopen(told, "w") as file:  # nobody asks
-                    file.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        for child in list(running):
+            with suppress(ChildProcessError):  # the end of another one interrupted this function
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if ended:
+                    with suppress(BrokenPipeError), os.fdopen(running.pop(child), "w") as file:
+                        file.write(f"{os.waitstatus_to_exitcode(status)}\n")
 
     signal.signal(signal.SIGCHLD, tell)
     while received := receive(channel):
@@ -185,15 +175,12 @@ def load(libraries: list[str], temporary: Path) -> None:
     gc.freeze()
 
 
-def become(
-    command: list[str], cwd: str, env: dict[str, str], apart: bool, outputs: list[int]
-) -> None:
+def become(command: list[str], cwd: str, env: dict[str, str], outputs: list[int]) -> None:
     """Turn this process into what a command starts."""
     for number, file in enumerate([os.open(os.devnull, os.O_RDWR), *outputs]):
         os.dup2(file, number)
         os.close(file)
-    if apart:
-        os.setsid()
+    os.setsid()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

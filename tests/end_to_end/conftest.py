@@ -197,9 +197,7 @@ def start_main(python: WarmPython, clone: Path) -> Iterator[Start]:
 
     def start(experiment: str, *overrides: str) -> Program:
         command = ("main.py", f"main.experiment_name={experiment}", *overrides)
-        started.append(
-            python.start(*command, cwd=clone, env=environment(), libraries=LIBRARIES, apart=True)
-        )
+        started.append(python.start(*command, cwd=clone, env=environment(), libraries=LIBRARIES))
         return started[-1]
 
     yield start
