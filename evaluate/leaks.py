@@ -24,7 +24,6 @@ def find_leak(model: wandb.Artifact, test: wandb.Artifact, rows: pd.DataFrame) -
 
     Raises:
         DataError: What the model was trained on holds no table.
-
     """
     name, maker = model.metadata.get("train_artifact"), model.logged_by()
     if not name or maker is None:

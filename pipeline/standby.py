@@ -126,9 +126,7 @@ class Standby(leash.Group):
     def close(self) -> None:
         """End it."""
         self.jobs.close()
-        if (
-            not self._has_begun
-        ):  # and may be importing, or about to start, when Ctrl-C has a traceback
+        if not self._has_begun:  # it may be starting or importing: Ctrl-C would have a traceback
             self.leader.terminate()
         super().release()
         self.get_ready()
