@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import wandb
 from comparison import Leak
+from origin import name_of
 from tracking import read_table
 
 
@@ -28,7 +29,7 @@ def find_leak(model: wandb.Artifact, test: wandb.Artifact, rows: pd.DataFrame) -
     name, maker = model.metadata.get("train_artifact"), model.logged_by()
     if not name or maker is None:
         return None
-    subject = f"{model.name.partition(':')[0]}:{model.version}"
+    subject = name_of(model)
     collection = name.partition(":")[0]
     used = [one for one in maker.used_artifacts() if one.name.partition(":")[0] == collection]
     if not used:
@@ -51,7 +52,7 @@ def is_one_split(train: wandb.Artifact, test: wandb.Artifact) -> bool:
     """Tell whether one run made both: new, or with equal content that was known before."""
     maker = train.logged_by()
     names = [made.name for made in maker.logged_artifacts()] if maker else []
-    return f"{test.name.partition(':')[0]}:{test.version}" in names
+    return name_of(test) in names
 
 
 def count_seen(train: pd.DataFrame, rows: pd.DataFrame) -> int:

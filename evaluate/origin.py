@@ -44,6 +44,16 @@ class Ancestor:
     commit: str | None
 
 
+def name_of(artifact: wandb.Artifact | None) -> str:
+    """Return collection and version of an artifact, such as model_export:v3; "nobody" for None.
+
+    An artifact's own name holds what it was asked for by, which may be an alias.
+    """
+    if artifact is None:
+        return "nobody"
+    return f"{artifact.name.rpartition(':')[0]}:{artifact.version}"
+
+
 def read_commit(folder: Path) -> Commit:
     """Ask git for the commit that the code in a folder is from.
 
@@ -96,7 +106,7 @@ def find_ancestors(artifacts: Sequence[wandb.Artifact]) -> list[Ancestor]:
     seen: set[str] = set()
 
     def visit(artifact: wandb.Artifact) -> None:
-        name = f"{artifact.name.rpartition(':')[0]}:{artifact.version}"
+        name = name_of(artifact)
         if name in seen:
             return
         seen.add(name)

@@ -12,6 +12,7 @@ import wandb
 from comparison import Evaluation, Leak, compare
 from leaks import find_leak
 from loading import ModelError, load_model
+from origin import name_of
 from promotion import Champion, Decision, PromotionError, Rules, decide
 from scores import DataError, MetricError, check_table, evaluate_model
 from settings import Settings
@@ -82,16 +83,6 @@ def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> D
         f"{alias} moved {ATTEMPTS} times while this model was compared with its holder: nothing "
         "was promoted. Run evaluate again when the other pipelines are done."
     )
-
-
-def name_of(artifact: wandb.Artifact | None) -> str:
-    """Return collection and version of an artifact, such as model_export:v3; "nobody" for None.
-
-    An artifact's own name holds what it was asked for by, which may be an alias.
-    """
-    if artifact is None:
-        return "nobody"
-    return f"{artifact.name.rpartition(':')[0]}:{artifact.version}"
 
 
 def find_holder(artifact: wandb.Artifact, alias: str) -> wandb.Artifact | None:

@@ -15,9 +15,9 @@ from card import render_card
 from comparison import Evaluation, find_intervals
 from leaks import find_leak
 from loading import ModelError
-from origin import find_ancestors, find_user, read_commit
+from origin import find_ancestors, find_user, name_of, read_commit
 from promotion import Decision, PromotionError
-from registry import Challenger, download_model, name_of, promote
+from registry import Challenger, download_model, promote
 from results import Findings, Results, Subject, find_errors
 from scores import (
     DataError,
