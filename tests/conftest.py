@@ -47,7 +47,8 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, os.environ.get(name, str(caches / folder)))
         # Where there is a proxy, it isn't asked for this very machine.
         past = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-        patch.setenv("no_proxy", ",".join(filter(None, [past, "127.0.0.1", "localhost"])))
+        direct = filter(None, [past, "127.0.0.1", "127.0.0.2", "localhost"])
+        patch.setenv("no_proxy", ",".join(direct))
         patch.delenv("NO_PROXY", raising=False)
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
             folder = home / name.lower()
@@ -73,6 +74,16 @@ def usual_umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def own_sdk_service() -> None:
+    """Let the programs that a test starts begin the SDK's background process of their own.
+
+    The SDK leaves the address of its process in the variables of whoever uses it, for children: an
+    earlier test's would answer a program in another network, or with another key.
+    """
+    os.environ.pop("WANDB_SERVICE", None)
 
 
 @pytest.fixture
