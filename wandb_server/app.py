@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -19,11 +18,12 @@ from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore, DigestMismatchError
 from wandb_server.bodies import TooLargeError, read_body
 from wandb_server.database import Database
-from wandb_server.errors import ClientError, LostFileError, NotFoundError, StorageError
+from wandb_server.errors import BusyError, ClientError, LostFileError, NotFoundError, StorageError
 from wandb_server.filestream import apply_post, read_post
 from wandb_server.graphql_endpoint import GraphQLEndpoint
 from wandb_server.guard import Guard
 from wandb_server.presence import IsGone, stay, watch
+from wandb_server.threads import in_thread
 from wandb_server.transfers import Transfers
 from wandb_server.urls import Urls
 from wandb_server.version import VERSION
@@ -31,7 +31,7 @@ from wandb_server.version import VERSION
 _log = logging.getLogger(__name__)
 
 
-def create_app(data_dir: Path, api_key: str) -> Starlette:
+def create_app(data_dir: Path, api_key: str, public_url: str | None = None) -> Starlette:
     """Make the application that serves one data folder.
 
     `app.state` holds `database`, `blobs` and `signer` for the pages.
@@ -40,6 +40,7 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
         data_dir: Folder of the database and the files; made if it doesn't exist. Only one
             process at a time may serve it.
         api_key: What clients must send, as `Basic api:<key>`.
+        public_url: What clients from elsewhere call the server, if not by an address of its own.
 
     Raises:
         NewerDatabaseError: A newer program wrote the folder.
@@ -52,13 +53,14 @@ def create_app(data_dir: Path, api_key: str) -> Starlette:
     signer = Signer(api_key)
     app = Starlette(
         routes=_routes(database, blobs, signer),
-        middleware=[Middleware(Guard, api_key=api_key, signer=signer)],
+        middleware=[Middleware(Guard, api_key=api_key, signer=signer, public_url=public_url)],
         exception_handlers={
             DigestMismatchError: _answer_mismatch,
             TooLargeError: _answer_too_large,
             NotFoundError: _answer_not_found,
             ClientError: _answer_client_error,
             LostFileError: _answer_lost,
+            BusyError: _answer_busy,
             StorageError: _answer_storage_error,
             OSError: _answer_storage_error,
             ClientDisconnect: _answer_disconnect,
@@ -87,10 +89,9 @@ def _routes(database: Database, blobs: BlobStore, signer: Signer) -> Sequence[Ba
         post = read_post(body, request.headers.get("content-encoding", ""))
         path = tuple(request.path_params[part] for part in ("entity", "project", "run"))
         writer = request.headers.get("x-wandb-async-client-id", "")
-        async with watch(request) as is_gone:
-            return JSONResponse(
-                await run_in_threadpool(_store_post, database, path, post, writer, is_gone)
-            )
+        return JSONResponse(
+            await in_thread(_store_post, database, path, post, writer, watch(request))
+        )
 
     return [
         Route("/healthz", _answer_health),
@@ -123,7 +124,7 @@ def _store_post(
 
 def _base_url(request: Request) -> str:
     """Give the address that the client reached this server under, to build others from."""
-    return str(request.base_url).rstrip("/")
+    return f"{request.scope['scheme']}://{request.headers['host']}"
 
 
 @asynccontextmanager
@@ -174,6 +175,10 @@ async def _answer_storage_error(request: Request, error: Exception) -> Response:
 async def _tell_last_fault(request: Request) -> Response:
     fault = request.app.state.last_fault
     return JSONResponse(fault._asdict() if fault else None)
+
+
+async def _answer_busy(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 503, {"Retry-After": "2"})
 
 
 async def _answer_disconnect(_request: Request, _error: Exception) -> Response:

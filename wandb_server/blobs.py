@@ -19,11 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from starlette.concurrency import run_in_threadpool
-
 from wandb_server import locks
 from wandb_server.errors import ClientError, LostFileError
-from wandb_server.intake import BUFFER, Chunks, chain, copy
+from wandb_server.intake import Body, Chunk, take_in
 from wandb_server.integrity import CheckedFiles
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -150,18 +148,13 @@ class BlobStore:
         except FileNotFoundError as error:
             raise LostFileError(f"{self.path(digest)}: the file is missing") from error
 
-    def write(self, content: bytes, announced: str | None = None) -> str:
+    def write(self, content: Chunk, announced: str | None = None) -> str:
         """Store bytes that are in memory, and return their digest.
 
         Raises:
             DigestMismatchError: They have another digest than `announced`; nothing is stored.
             OSError: The disk is full or can't be written; nothing is stored.
         """
-        digest = self._write(content, announced)
-        self.settle([digest])
-        return digest
-
-    def _write(self, content: bytes, announced: str | None) -> str:
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
         check_digest(digest, announced)
         with self.temporary() as file:
@@ -171,15 +164,16 @@ class BlobStore:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+        self.settle([digest])
         return digest
 
     async def receive(
-        self, chunks: Chunks, announced: str | None, *, settled: bool = True
+        self, body: Body, announced: str | None, *, settled: bool = True
     ) -> tuple[str, int]:
         """Store a body as it arrives, in constant memory.
 
         Args:
-            chunks: The body, as `intake.copy` takes it.
+            body: The content.
             announced: Digest that the content must have (hex); None takes any content.
             settled: Whether to make the name durable, too, rather than leave that to `settle`:
                 it takes longer than all the rest of a small file, and once is enough for many.
@@ -191,35 +185,14 @@ class BlobStore:
             DigestMismatchError: The content has another digest; nothing is stored.
             OSError: The disk is full or can't be written; nothing is stored.
         """
-        head = bytearray()
-        async for chunk in chunks:
-            if isinstance(chunk, memoryview):  # of a large body, in buffers of its own
-                return await self._stream(chain(chunk, chunks), announced, settled=settled)
-            head += chunk
-            if len(head) >= BUFFER:
-                return await self._stream(chain(head, chunks), announced, settled=settled)
-        # Most files are small: those take one turn of the thread pool.
-        store = self.write if settled else self._write
-        return await run_in_threadpool(store, bytes(head), announced), len(head)
 
-    async def _stream(
-        self, chunks: Chunks, announced: str | None, *, settled: bool
-    ) -> tuple[str, int]:
-        hasher = hashlib.md5(usedforsecurity=False)
-        file = await run_in_threadpool(self.temporary)
-        try:
-            size = await copy(chunks, file, hasher)
-            digest = hasher.hexdigest()
+        def keep(file: BinaryIO, digest: str) -> None:
             check_digest(digest, announced)
-            await run_in_threadpool(self.publish, file, digest)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-        finally:
-            file.close()
-        if settled:
-            await run_in_threadpool(self.settle, [digest])
-        return digest, size
+            self.publish(file, digest)
+            if settled:
+                self.settle([digest])
+
+        return await take_in(body, self.temporary, keep)
 
     def temporary(self) -> BinaryIO:
         """Open a new file, beside the blobs, for content that has no name yet."""

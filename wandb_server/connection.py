@@ -1,136 +1,137 @@
 """What comes in over one connection: heads that end, and large bodies without copies of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import NamedTuple
 
 import httptools
 from starlette.requests import ClientDisconnect, Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from wandb_server.threads import Pool, to_its_end
+
 # Bytes that may come before a request's head, a piece of its body or its end is complete.
 MAX_HEAD_BYTES = 64 << 10
+# From this size on a body is a `LargeBody`; as much of it is worth a turn, and makes a piece.
 PIECE_BYTES = 1 << 20
-# How large pieces are while fewer bodies come at once than this: many take smaller ones, so that
-# all of them together take little memory. The SDK sends up to 128 parts of a file at once.
-_PIECES = {8: PIECE_BYTES, 64: 1 << 18}
-_SMALLEST_PIECE = 1 << 17
-_BUFFERS = 2  # one is being stored while the other is filled
-_EXTENSION = "wandb_server.large_body"
+_TURN_BYTES = 8 << 20  # after these, others have their turn of the thread
+# Each keeps two pieces in memory, so that all bodies together take little, however many there are.
+_TURNS = Pool(8)
+_EXTENSION = "wandb_server.connection"
 
 
-def stream_body(request: Request) -> AsyncIterator[bytes | memoryview]:
-    """Give the body of a request as it arrives, to be read once.
-
-    A large one comes in pieces of up to `PIECE_BYTES`. They are views of buffers that are
-    filled again: each stays as it is until the second next piece is asked for.
-
-    Raises:
-        ClientDisconnect: The client hung up in the middle.
-    """
-    extension = request.scope.get("extensions", {}).get(_EXTENSION)
-    if extension is None:
-        return request.stream()
-    large: LargeBody = extension["body"]
-    return large.pieces()
+def body_of(request: Request) -> "LargeBody | AsyncIterator[bytes]":
+    """Give the body of a request, to be read once, as it arrives."""
+    arrival = _arrival(request)
+    return (arrival and arrival.large) or request.stream()
 
 
-class LargeBody(asyncio.BufferedProtocol):
-    """Takes the place of a `Connection` while the rest of one body arrives.
+def cycle_of(request: Request) -> RequestResponseCycle | None:
+    """Give uvicorn's own record of a request; None where another protocol took it."""
+    arrival = _arrival(request)
+    return arrival and arrival.cycle
 
-    A body that goes through uvicorn is copied four times into fresh memory, which takes longer
-    than to hash and to write it.
+
+class _Arrival(NamedTuple):
+    cycle: RequestResponseCycle
+    large: "LargeBody | None"
+
+
+def _arrival(request: Request) -> _Arrival | None:
+    found: dict[str, _Arrival] = request.scope.get("extensions", {}).get(_EXTENSION, {})
+    return found.get("arrival")
+
+
+class LargeBody:
+    """A body that threads take from the socket, past uvicorn and the event loop.
+
+    uvicorn copies it four times into fresh memory, which takes longer than to hash and to write
+    it; and where the event loop receives what threads store, they wait for each other a dozen
+    times for each megabyte. A thread is busy with it only while there is something to take.
     """
 
     def __init__(self, connection: "Connection", cycle: RequestResponseCycle, size: int) -> None:
         self._connection = connection
         self._cycle = cycle
         self._missing = size
-        self._buffers: list[memoryview] = []
-        self._piece = PIECE_BYTES
-        self._sizes: list[int] = [0] * _BUFFERS
-        self._filled = self._level = 0  # full pieces, and bytes in the one after them
-        self._asked = -1  # number of the last piece that was asked for
-        self._is_lost = self._is_dropping = False
+        self._came = bytearray()  # with the head
         self._change = asyncio.Event()
 
-    async def pieces(self) -> AsyncIterator[memoryview]:
-        """Give the body; see `stream_body`."""
-        state = self._connection.server_state
-        many = sum(isinstance(item, Connection) and item.is_loaded for item in state.connections)
-        self._begin(next((_PIECES[bound] for bound in _PIECES if many < bound), _SMALLEST_PIECE))
-        while True:
-            self._asked += 1
-            self._pause_or_resume()
-            while self._asked >= self._filled:
-                if self._is_lost:
-                    raise ClientDisconnect
-                if not self._missing:
-                    self._buffers.clear()  # not once the garbage is collected: there may be many
-                    return
-                self._change.clear()
-                await self._change.wait()
-            turn = self._asked % _BUFFERS
-            yield self._buffers[turn][: self._sizes[turn]]
-
-    def drop_rest(self) -> None:
-        """Read on, so that the connection can be used again, but keep nothing."""
-        self._is_dropping = True
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's hint is -1
-        """Say where the next bytes go: never beyond this body."""
-        start = 0 if self._is_dropping else self._level
-        return self._buffers[self._filled % _BUFFERS][start : start + self._missing]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Count bytes that have come."""
-        self._missing -= nbytes
-        if not self._is_dropping:
-            self._count(nbytes)
-        if not self._missing:
-            self._connection.go_on()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that no more will come."""
-        self._is_lost = True
+    def connection_lost(self) -> None:
+        """Wait no longer; the connection has been closed on this side."""
         self._change.set()
-        self._connection.connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        """Pass on that the answer has to wait."""
-        self._connection.pause_writing()
+    async def pour(self, store: Callable[[memoryview], object], end: Callable[[], object]) -> None:
+        """Store all of it and do what comes then, in threads, one call after the other.
 
-    def resume_writing(self) -> None:
-        """Pass on that the answer may go on."""
-        self._connection.resume_writing()
+        Args:
+            store: Takes the next piece, of up to `PIECE_BYTES`, which stays as it is until the
+                second next one is given.
+            end: Called when all is stored.
 
-    def _begin(self, piece: int) -> None:
-        """Take what has come with the head, then the place of the connection."""
-        self._piece = piece
-        self._buffers = [memoryview(bytearray(piece)) for _ in range(_BUFFERS)]
-        came, self._cycle.body = self._cycle.body, bytearray()
-        self._is_lost = self._cycle.disconnected
-        if self._cycle.more_body and not self._is_lost:
-            self._connection.transport.set_protocol(self)
-        for start in range(0, len(came), piece):
-            part = came[start : start + piece]
-            self._buffers[self._filled % _BUFFERS][: len(part)] = part
-            self._missing -= len(part)
-            self._count(len(part))
+        Raises:
+            ClientDisconnect: The client hung up in the middle.
+        """
+        if self._cycle.disconnected:
+            raise ClientDisconnect
+        self._connection.flow.pause_reading()
+        self._came, self._cycle.body = self._cycle.body, bytearray()
+        self._missing -= len(self._came)
+        goes_on = self._cycle.more_body
+        with self._connection.transport.get_extra_info("socket").dup() as source:
 
-    def _count(self, size: int) -> None:
-        self._level += size
-        if self._level == self._piece or not self._missing:
-            self._sizes[self._filled % _BUFFERS] = self._level
-            self._filled, self._level = self._filled + 1, 0
-            self._change.set()
-            self._pause_or_resume()
+            def take() -> bool:
+                for piece in self._pieces(source):
+                    store(piece)
+                if not self._missing:
+                    end()
+                return not self._missing
 
-    def _pause_or_resume(self) -> None:
-        """Read on only while there is a buffer that nobody uses any more."""
-        if self._filled < _BUFFERS or self._filled <= self._asked:
-            self._connection.flow.resume_reading()
-        else:
-            self._connection.flow.pause_reading()
+            try:
+                await self._wait(source)
+                while not await to_its_end(_TURNS.begin(take)):
+                    await self._wait(source)
+            finally:
+                if goes_on:
+                    self._connection.skip(self._missing)
+
+    def _pieces(self, source: socket.socket) -> Iterator[memoryview]:
+        """Give what is there, up to a bound."""
+        if self._came:
+            yield memoryview(self._came)
+            self._came = bytearray()
+        buffers = [memoryview(bytearray(min(PIECE_BYTES, self._missing))) for _ in range(2)]
+        taken = 0
+        while self._missing and taken < _TURN_BYTES:
+            try:
+                count = source.recv_into(buffers[0][: self._missing])
+            except BlockingIOError:
+                return
+            except ConnectionError as error:
+                raise ClientDisconnect from error
+            if not count:
+                raise ClientDisconnect
+            self._missing -= count
+            taken += count
+            yield buffers[0][:count]
+            buffers.reverse()
+
+    async def _wait(self, source: socket.socket) -> None:
+        """Wait until enough of it is there, or the client has hung up."""
+        if not self._missing:
+            return
+        loop, enough = asyncio.get_running_loop(), min(self._missing, PIECE_BYTES)
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
+        loop.add_reader(source, self._change.set)
+        try:
+            await self._change.wait()
+        finally:
+            loop.remove_reader(source)
+            source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if self._cycle.disconnected:
+            raise ClientDisconnect
+        self._change.clear()
 
 
 class Connection(HttpToolsProtocol):
@@ -138,15 +139,30 @@ class Connection(HttpToolsProtocol):
 
     _unfinished = 0
     _has_advanced = False
+    _skipping = 0
     _large: LargeBody | None = None
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether a large body comes, or may come, over this connection just now."""
-        return self._large is not None
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell a large body, too, that no more will come."""
+        super().connection_lost(exc)
+        if self._large:
+            self._large.connection_lost()
+
+    def skip(self, count: int) -> None:
+        """Read on after a body that came past the parser; what is left of it is dropped."""
+        self._skipping = count
+        if not count:
+            self.parser = httptools.HttpRequestParser(self)  # the old one waits for that body
+            self.on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a client whose head or trailer doesn't end is turned away."""
+        if self._skipping:
+            dropped = min(self._skipping, len(data))
+            self.skip(self._skipping - dropped)
+            data = data[dropped:]
+            if not data:
+                return
         self._has_advanced = False
         super().data_received(data)
         self._unfinished = 0 if self._has_advanced else self._unfinished + len(data)
@@ -160,9 +176,10 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         size = _content_length(self.headers)
         is_alone = self.cycle is not before and not self.pipeline and not self.expect_100_continue
-        if size >= PIECE_BYTES and is_alone:
-            self._large = LargeBody(self, self.cycle, size)
-            self.scope["extensions"] = {_EXTENSION: {"body": self._large}}
+        self._large = (
+            LargeBody(self, self.cycle, size) if size >= PIECE_BYTES and is_alone else None
+        )
+        self.scope["extensions"] = {_EXTENSION: {"arrival": _Arrival(self.cycle, self._large)}}
 
     def on_body(self, body: bytes) -> None:
         """Note that a piece of the body has come."""
@@ -173,19 +190,6 @@ class Connection(HttpToolsProtocol):
         """Note that the request has ended."""
         self._has_advanced = True
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """Forget what is left of the body, if the answer came before its end."""
-        if self._large is not None:
-            self._large.drop_rest()
-            self._large = None
-        super().on_response_complete()
-
-    def go_on(self) -> None:
-        """Take the connection back: the body has come, past the parser, which starts anew."""
-        self.parser = httptools.HttpRequestParser(self)
-        self.transport.set_protocol(self)
-        self.on_message_complete()
 
 
 def _content_length(headers: list[tuple[bytes, bytes]]) -> int:

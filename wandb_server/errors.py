@@ -13,6 +13,10 @@ class GoneError(NotFoundError):
     """What a sweep's agent works for is gone; it looks at nothing but HTTP's 404."""
 
 
+class BusyError(Exception):
+    """What is asked for takes a while, and is under way; the client should ask again soon."""
+
+
 class StorageError(Exception):
     """The database or a file failed; the client should try again later."""
 

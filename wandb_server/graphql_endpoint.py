@@ -26,7 +26,6 @@ from graphql import (
     specified_rules,
     validate,
 )
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,6 +33,7 @@ from wandb_server.blobs import BlobStore
 from wandb_server.bodies import read_body
 from wandb_server.database import Database
 from wandb_server.errors import ClientError, GoneError
+from wandb_server.history_files import HistoryFiles
 from wandb_server.lenient import strip_document, strip_variables
 from wandb_server.limits import (
     MAX_ANSWERED_FIELDS,
@@ -44,7 +44,9 @@ from wandb_server.limits import (
 from wandb_server.presence import IsGone, stay, watch
 from wandb_server.projects import DEFAULT_ENTITY
 from wandb_server.resolvers.context import Context, resolve_by_name
+from wandb_server.scans import Scans
 from wandb_server.schema import SCHEMA
+from wandb_server.threads import in_thread
 from wandb_server.unserved import explain
 from wandb_server.urls import Urls
 
@@ -80,6 +82,7 @@ class GraphQLEndpoint:
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
+        self._scans, self._history_files = Scans(), HistoryFiles()
 
     async def answer(self, request: Request, urls: Urls) -> Response:
         """Read the request, run it in the thread pool and write the answer.
@@ -91,10 +94,9 @@ class GraphQLEndpoint:
         query = read_query(await read_body(request.stream()))
         shared = request.headers.get("x-wandb-use-async-filestream") == "true"
         user = request.scope.get(USER_SCOPE, DEFAULT_ENTITY)
-        async with watch(request) as is_gone:
-            answer = await run_in_threadpool(
-                self.execute, query, urls, shared=shared, user=user, is_gone=is_gone
-            )
+        answer = await in_thread(
+            self.execute, query, urls, shared=shared, user=user, is_gone=watch(request)
+        )
         return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
 
     def execute(
@@ -122,7 +124,15 @@ class GraphQLEndpoint:
             ClientError: The query or its answer is too large.
             ClientDisconnect: The client hung up before its turn to change something came.
         """
-        surround = partial(Context, blobs=self._blobs, urls=urls, shared=shared, user=user)
+        surround = partial(
+            Context,
+            blobs=self._blobs,
+            urls=urls,
+            scans=self._scans,
+            history_files=self._history_files,
+            shared=shared,
+            user=user,
+        )
         try:
             document = _prepare(query.text)
             operation = _pick_operation(document, query)

@@ -1,4 +1,6 @@
-"""The door: only this machine's own names, and only who holds the key, get past it."""
+"""The door: only this server's own names, and only who holds the key, get past it."""
+
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -14,6 +16,10 @@ _OPEN_PREFIXES = ("/upload/", "/download/")
 # Paths where a browser's session may change something; each asks for a form's token besides.
 CHANGES = "/change/"
 _READING = {"GET", "HEAD"}
+_UNKNOWN_NAME = (
+    "Use http://127.0.0.1 or http://localhost. From another machine, use the address or the "
+    "public URL that the server was started with."
+)
 
 
 class Guard:
@@ -23,12 +29,18 @@ class Guard:
     machine, from reading answers. The check of `Origin` keeps pages of other sites, and of
     other servers on this machine, from using a key that the browser remembers. A browser's
     session may only read, and below `/change/` send forms of this server's own pages.
+
+    A server that listens on further addresses goes by each of them for who came to it, and by
+    the name in its public URL for everybody.
     """
 
-    def __init__(self, app: ASGIApp, api_key: str, signer: Signer) -> None:
+    def __init__(
+        self, app: ASGIApp, api_key: str, signer: Signer, public_url: str | None = None
+    ) -> None:
         self._app = app
         self._api_key = api_key
         self._signer = signer
+        self._public = urlsplit(public_url or "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -36,9 +48,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not _is_local(headers.get("host", "")):
-            app: ASGIApp = PlainTextResponse("Use http://127.0.0.1 or http://localhost.", 421)
-        elif scope["method"] != "OPTIONS" and not _is_own_page(headers):
+        scheme = self._scheme(headers.get("host", "").lower(), scope)
+        # All addresses that are handed out begin with it.
+        scope = {**scope, "scheme": scheme}
+        if not scheme:
+            app: ASGIApp = PlainTextResponse(_UNKNOWN_NAME, 421)
+        elif scope["method"] != "OPTIONS" and not _is_own_page(headers, scheme):
             app = PlainTextResponse("Pages of other sites may not ask this server.", 403)
         elif self._is_allowed(scope, headers):
             app = self._app
@@ -49,6 +64,12 @@ class Guard:
                 {"WWW-Authenticate": 'Basic realm="wandb_server"'},
             )
         await app(scope, receive, send)
+
+    def _scheme(self, host: str, scope: Scope) -> str:
+        """Give the scheme by which clients name this server so; "" if it isn't its name."""
+        if self._public.netloc and host == self._public.netloc:
+            return self._public.scheme  # a proxy may add TLS
+        return "http" if _is_own_address(host, scope) else ""
 
     def _is_allowed(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
@@ -61,15 +82,21 @@ class Guard:
         return is_fitting and self._signer.verify(SESSION, session)
 
 
-def _is_local(host: str) -> bool:
-    """Tell whether a Host header, with or without a port, names this machine."""
+def _is_own_address(host: str, scope: Scope) -> bool:
+    """Tell whether a Host header names this machine, or the address that its client came to.
+
+    Web pages of other sites can make a name of theirs point here, but not an address.
+    """
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]"):
-        return host.lower() in _HOSTS
-    return name.lower() in _HOSTS and port.isascii() and port.isdigit()
+        name = host
+    elif not port.isascii() or not port.isdigit():
+        return False
+    address = (scope.get("server") or ("",))[0]
+    return name in _HOSTS or (address != "" and name in (address, f"[{address}]"))
 
 
-def _is_own_page(headers: Headers) -> bool:
+def _is_own_page(headers: Headers, scheme: str) -> bool:
     """Tell whether a request comes from a page of this server, or from no page at all."""
     origin = headers.get("origin")
-    return origin is None or origin.lower() == f"http://{headers['host'].lower()}"
+    return origin is None or origin.lower() == f"{scheme}://{headers['host'].lower()}"

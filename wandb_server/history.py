@@ -2,13 +2,23 @@
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from typing import Any, TypeVar
 
 from wandb_server.errors import ClientError
-from wandb_server.lines import parse_object, read_steps
+from wandb_server.lines import (
+    count_history,
+    parse_object,
+    parse_objects,
+    read_history,
+    read_places,
+)
 
 Item = TypeVar("Item")
+
+_PARSED_AT_ONCE = 100  # lines; more save no time
 
 
 def extend_keys(known: str, lines: Iterable[str], fallback_step: int) -> str:
@@ -109,16 +119,36 @@ def sample_rows(
     Returns:
         One dict a row with just these keys; whole rows when no keys are named.
     """
-    end = spec.get("maxStep")
-    lines = read_steps(
-        connection, run_id, spec.get("minStep") or 0, None if end is None else end + 1
-    )
-    rows = list(map(parse_object, lines))
-    keys = spec.get("keys")
-    if keys:
-        picked = [{key: read_key(row, key) for key in keys} for row in rows]
-        rows = [row for row in picked if None not in row.values()]
-    return thin_out(rows, spec.get("samples") or 500)
+    last, first = spec.get("maxStep"), spec.get("minStep") or 0
+    end = None if last is None else last + 1
+    samples, keys = spec.get("samples") or 500, spec.get("keys") or []
+    if not keys:
+        return list(map(parse_object, sample_lines(connection, run_id, samples, first, end)))
+    lines = (text for _, text in read_history(connection, run_id, end, first))
+    picked = thin_out(array("q", _find_rows(lines, keys)), samples)
+    rows = map(parse_object, read_places(connection, run_id, end, first, picked))
+    return [{key: read_key(row, key) for key in keys} for row in rows]
+
+
+def sample_lines(
+    connection: sqlite3.Connection,
+    run_id: int,
+    samples: int,
+    first: int = 0,
+    end: int | None = None,
+) -> list[str]:
+    """Read at most `samples` history lines with `first <= _step < end`, evenly spread."""
+    places = thin_out(range(count_history(connection, run_id, end, first)), samples)
+    return read_places(connection, run_id, end, first, places)
+
+
+def _find_rows(lines: Iterator[str], keys: Sequence[str]) -> Iterator[int]:
+    """Tell at which places, from 0, the lines stand that hold all the keys."""
+    places = count()
+    while texts := list(islice(lines, _PARSED_AT_ONCE)):
+        for row, place in zip(parse_objects(texts), places, strict=False):
+            if all(read_key(row, key) is not None for key in keys):
+                yield place
 
 
 def thin_out(items: Sequence[Item], count: int) -> list[Item]:

@@ -1,78 +1,115 @@
 """A body on its way to the disk: hashed, written and sent to the device while it arrives."""
 
-import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import BinaryIO
 
-from starlette.concurrency import run_in_threadpool
+from wandb_server.connection import LargeBody
+from wandb_server.threads import in_thread, to_its_end
 
-# Views may change once the second next chunk is asked for.
-Chunks = AsyncIterator[bytes | bytearray | memoryview]
-BUFFER = 1 << 20
+Chunk = bytes | bytearray | memoryview
+Body = LargeBody | AsyncIterator[bytes]
+_BUFFER = 1 << 20
+_SMALL = 2 << 20  # bytes of a body: less isn't worth another thread
 _WRITE_BACK = 16 << 20
+_HASHING = ThreadPoolExecutor(8)  # its threads start when there is work
 
 
-async def chain(first: bytes | bytearray | memoryview, chunks: Chunks) -> Chunks:
-    """Give a chunk that was taken already, then the others."""
-    yield first
-    async for chunk in chunks:
-        yield chunk
+async def take_in(
+    body: Body, make: Callable[[], BinaryIO], keep: Callable[[BinaryIO, str], None]
+) -> tuple[str, int]:
+    """Store a body as it arrives, in constant memory.
 
-
-async def copy(chunks: Chunks, file: BinaryIO, hasher: "hashlib._Hash") -> int:
-    """Write what comes, a megabyte at a time, while more of it arrives.
+    Most files are small: those take a single turn of the thread pool.
 
     Args:
-        chunks: The content, in order.
-        file: Where all of it goes; at its end when this returns.
-        hasher: Given all of it, in order.
+        body: The content.
+        make: Opens a new file.
+        keep: Given that file with all of the content and its digest (hex MD5): gives it a name,
+            or raises.
 
     Returns:
-        The size in bytes.
+        Digest and size in bytes of what was stored.
 
     Raises:
         OSError: The disk is full or can't be written.
     """
-    size = filled = 0
-    part: list[bytes | bytearray | memoryview] = []
-    storing: asyncio.Task[None] | None = None
+    intake = _Intake(make, keep)
     try:
-        async for chunk in chunks:
-            part.append(chunk)
-            filled += len(chunk)
-            if filled >= BUFFER or isinstance(chunk, memoryview):
-                if storing:
-                    await storing
-                storing = asyncio.create_task(_store(part, size, file, hasher))
-                size, part, filled = size + filled, [], 0
-        if storing:
-            await storing
-        await _store(part, size, file, hasher)
+        if isinstance(body, LargeBody):
+            await body.pour(intake.store, intake.end)
+        else:
+            await _copy(body, intake)
+    except BaseException:
+        intake.discard()
+        raise
     finally:
-        if storing:  # its threads must not write to a file that is closed
-            await asyncio.wait([storing])
-    return size + filled
+        intake.close()
+    return intake.digest, intake.size
 
 
-async def _store(
-    part: Sequence[bytes | bytearray | memoryview],
-    start: int,
-    file: BinaryIO,
-    hasher: "hashlib._Hash",
-) -> None:
-    """Hash and write at the same time: both let other threads run."""
+async def _copy(chunks: AsyncIterator[bytes], intake: "_Intake") -> None:
+    part = bytearray()
+    async for chunk in chunks:
+        if len(part) >= _BUFFER:
+            await to_its_end(in_thread(intake.store, part))
+            part = bytearray()
+        part += chunk
+    await to_its_end(in_thread(intake.end, part))
 
-    def digest() -> None:
-        for chunk in part:
-            hasher.update(chunk)
 
-    def write() -> None:
-        file.writelines(part)
-        write_back(file, start, start + sum(map(len, part)))
+class _Intake:
+    """What has come of one body."""
 
-    await asyncio.gather(run_in_threadpool(digest), run_in_threadpool(write))
+    def __init__(self, make: Callable[[], BinaryIO], keep: Callable[[BinaryIO, str], None]) -> None:
+        self._make = make
+        self._keep = keep
+        self._file: BinaryIO | None = None
+        self._hasher = hashlib.md5(usedforsecurity=False)
+        self._hashing: Future[None] | None = None
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        self._await_hash()
+        return self._hasher.hexdigest()
+
+    def store(self, chunk: Chunk) -> None:
+        """Write a chunk while it is hashed; that may go on until the next one is given."""
+        file = self._open()
+        self._await_hash()
+        if self.size < _SMALL:
+            self._hasher.update(chunk)
+        else:
+            self._hashing = _HASHING.submit(self._hasher.update, chunk)
+        file.write(chunk)
+        write_back(file, self.size, self.size + len(chunk))
+        self.size += len(chunk)
+
+    def end(self, rest: Chunk = b"") -> None:
+        self.store(rest)
+        self._keep(self._open(), self.digest)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            Path(self._file.name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _await_hash(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            self._file = self._make()
+        return self._file
 
 
 def write_back(file: BinaryIO, start: int, end: int) -> None:

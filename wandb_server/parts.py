@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from starlette.concurrency import run_in_threadpool
-
 from wandb_server import locks
 from wandb_server.blobs import BlobStore, check_digest, sync_folder
 from wandb_server.errors import ClientError, StorageError
-from wandb_server.intake import Chunks, copy, write_back
+from wandb_server.intake import Body, take_in, write_back
 
 FOLDER = "parts"
 # As many as S3 takes, which is what the SDK keeps to.
@@ -38,12 +36,12 @@ class Part:
     digest: str
 
 
-async def receive_part(blobs: BlobStore, chunks: Chunks, upload: str, part: Part) -> None:
+async def receive_part(blobs: BlobStore, body: Body, upload: str, part: Part) -> None:
     """Keep a part as it arrives; it is on the disk when this returns.
 
     Args:
         blobs: Where the file will be stored.
-        chunks: The content of the part.
+        body: The content of the part.
         upload: Digest (hex MD5) of the whole file.
         part: Which part it is.
 
@@ -52,17 +50,12 @@ async def receive_part(blobs: BlobStore, chunks: Chunks, upload: str, part: Part
         OSError: The disk is full or can't be written; the part isn't kept.
     """
     place = _place(blobs, upload, part)
-    hasher = hashlib.md5(usedforsecurity=False)
-    file = await run_in_threadpool(blobs.temporary)
-    try:
-        await copy(chunks, file, hasher)
-        check_digest(hasher.hexdigest(), part.digest)
-        await run_in_threadpool(_keep, file, place)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
-        raise
-    finally:
-        file.close()
+
+    def keep(file: BinaryIO, digest: str) -> None:
+        check_digest(digest, part.digest)
+        _keep(file, place)
+
+    await take_in(body, blobs.temporary, keep)
 
 
 def join_parts(blobs: BlobStore, upload: str, parts: Sequence[Part]) -> None:

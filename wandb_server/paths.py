@@ -15,6 +15,7 @@ KEY = "api_key"  # the key that every request needs
 SERVER_LOCK = "server.lock"  # held by the server for its whole life
 START_LOCK = "start.lock"  # held by whoever starts a server, so that only one does
 PORT = "port"  # where the server listens, or last listened
+REMOTE = "remote"  # what other machines call the server, if they can reach it
 LOG = "server.log"
 DATABASE = "wandb.sqlite3"
 BLOBS = "blobs"  # the content of all files, see `blobs.py`

@@ -5,27 +5,27 @@ carried out later than the second, after what the client did next, it would undo
 alias back, or clear lines that came in between. So no change is made for a client that is gone.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
+
+from wandb_server.connection import cycle_of
 
 IsGone = Callable[[], bool]
 
 
-@asynccontextmanager
-async def watch(request: Request) -> AsyncIterator[IsGone]:
+def watch(request: Request) -> IsGone:
     """Watch the client of a request, the body of which has been read.
 
-    Yields:
-        A function that tells, to any thread, whether the client has hung up.
+    Returns:
+        A function that tells, to any thread, whether the client has hung up. In a program that
+        serves the application without a `Connection`, nobody ever has.
     """
-    gone = asyncio.create_task(_wait_for_end(request))
-    try:
-        yield gone.done
-    finally:
-        gone.cancel()
+    cycle = cycle_of(request)
+    if cycle is None:
+        return lambda: False
+    cycle.flow.resume_reading()  # or the end isn't heard, where the body came faster than read
+    return lambda: cycle.disconnected
 
 
 def stay(is_gone: IsGone) -> None:
@@ -36,8 +36,3 @@ def stay(is_gone: IsGone) -> None:
     """
     if is_gone():
         raise ClientDisconnect
-
-
-async def _wait_for_end(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

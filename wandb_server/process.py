@@ -10,13 +10,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from wandb_server import health, locks, paths
 from wandb_server.errors import StorageError
 from wandb_server.keys import load_or_create_key
+from wandb_server.reach import ALL_IPV4, LOCAL, Reach, remember
 from wandb_server.server_error import ServerError
 from wandb_server.service import last_port
 
@@ -32,7 +34,11 @@ logger = logging.getLogger("wandb_server")
 
 
 def serve(
-    folder: Path, port: int | None, idle_seconds: float, when_ready: Callable[[str], None]
+    folder: Path,
+    port: int | None,
+    idle_seconds: float,
+    when_ready: Callable[[str], None],
+    beyond: Reach = LOCAL,
 ) -> None:
     """Serve a data folder until a signal, or until there was no request for a while.
 
@@ -41,6 +47,7 @@ def serve(
         port: Port to listen on; None takes the last one, or a free one if that is taken.
         idle_seconds: Seconds without a request after which it ends.
         when_ready: Called with the base URL when requests are answered.
+        beyond: From where it can be reached besides 127.0.0.1.
 
     Raises:
         ServerError: Another server has the folder, the port is taken, or the folder can't
@@ -58,31 +65,46 @@ def serve(
             "status` shows where, `python -m wandb_server stop` ends it."
         )
     try:
-        with listen(folder, port) as listener:
-            _serve_on(listener, folder, idle_seconds, when_ready)
+        with listen(folder, port, beyond.host) as listeners:
+            _serve_on(listeners, folder, idle_seconds, when_ready, beyond)
     except (OSError, StorageError) as error:
         raise ServerError(paths.unusable(folder, error)) from error
     finally:
         os.close(lock)
 
 
-def listen(folder: Path, port: int | None) -> socket.socket:
-    """Open the port to serve on, on the loopback address.
+@contextmanager
+def listen(
+    folder: Path, port: int | None, host: str | None = None
+) -> Iterator[list[socket.socket]]:
+    """Open the port to serve on: on the loopback address, and on another one if that is given.
 
     Args:
         folder: The data folder, which remembers the last port.
         port: The port that was asked for; None leaves the choice to the server.
+        host: The other address, in numbers.
 
-    Returns:
-        A listening socket.
+    Yields:
+        Listening sockets.
 
     Raises:
-        ServerError: The port that was asked for is taken or not allowed.
+        ServerError: The port that was asked for is taken or not allowed, or the other address
+            isn't one of this machine.
     """
+    # All of IPv4 holds the loopback address; nothing else that can be given does.
+    first = host if host == ALL_IPV4 else health.HOST
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(_listen_first(folder, port, first))]
+        if host not in (None, first):
+            listeners.append(stack.enter_context(_listen_too(host, listeners[0].getsockname()[1])))
+        yield listeners
+
+
+def _listen_first(folder: Path, port: int | None, host: str) -> socket.socket:
     if port is None:
-        return _listen_anywhere(last_port(folder) or PREFERRED_PORT)
+        return _listen_anywhere(last_port(folder) or PREFERRED_PORT, host)
     try:
-        return bind(port)
+        return bind(port, host)
     except OSError as error:
         raise ServerError(
             f"port {port} can't be used: {error.strerror}. Choose another by --port, or "
@@ -90,27 +112,40 @@ def listen(folder: Path, port: int | None) -> socket.socket:
         ) from error
 
 
-def _listen_anywhere(preferred: int) -> socket.socket:
+def _listen_anywhere(preferred: int, host: str) -> socket.socket:
     try:
-        return bind(preferred)
+        return bind(preferred, host)
     except OSError as error:
         logger.info("Taking another port than %d: %s", preferred, error.strerror)
-        return bind(0)
+        return bind(0, host)
 
 
-def bind(port: int) -> socket.socket:
-    """Take a port of the loopback address, or a free one for 0.
+def _listen_too(host: str, port: int) -> socket.socket:
+    try:
+        return bind(port, host)
+    except OSError as error:
+        raise ServerError(
+            f"can't listen on port {port} of {host}: {error.strerror}. Give --host an address "
+            "that this machine has, or choose another port by --port."
+        ) from error
+
+
+def bind(port: int, host: str = health.HOST) -> socket.socket:
+    """Take a port of an address, or a free one for 0.
 
     Raises:
         OSError: It is taken, or not allowed.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits for the delayed
     # acknowledgement of its head: 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Else the port would be refused for a minute after the last server's end.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((health.HOST, port))
+        if family == socket.AF_INET6:  # IPv4 has a listener of its own
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
     except OSError:
         listener.close()
         raise
@@ -118,21 +153,24 @@ def bind(port: int) -> socket.socket:
 
 
 def _serve_on(
-    listener: socket.socket,
+    listeners: list[socket.socket],
     folder: Path,
     idle_seconds: float,
     when_ready: Callable[[str], None],
+    beyond: Reach,
 ) -> None:
     # The web stack takes most of the start: whoever finds the lock taken never loads it.
     from wandb_server.web import WebServer
 
-    port: int = listener.getsockname()[1]
+    port: int = listeners[0].getsockname()[1]
 
     def ready() -> None:
         paths.replace_text(folder / paths.PORT, f"{port}\n")
+        remember(folder, beyond.url(port))
         when_ready(f"http://{health.HOST}:{port}")
 
-    WebServer(folder, load_or_create_key(folder), idle_seconds, ready).run(sockets=[listener])
+    key = load_or_create_key(folder)
+    WebServer(folder, key, idle_seconds, ready, beyond.public_url).run(sockets=listeners)
 
 
 def _exit(_signal: int, _frame: object) -> NoReturn:

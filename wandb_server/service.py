@@ -5,6 +5,7 @@ for its whole life, and a proof on `/healthz` that only this folder's server can
 Files that a dead server left behind are never believed.
 """
 
+import getpass
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from wandb_server import health, locks, paths
+from wandb_server import health, idle, locks, paths
 from wandb_server.auth import Signer
 from wandb_server.health import Health
 from wandb_server.keys import load_or_create_key, replace_key
@@ -20,8 +21,6 @@ from wandb_server.server_error import ServerError
 from wandb_server.version import API_VERSION, VERSION
 
 ENTITY = "local"  # the one account there is
-IDLE_VARIABLE = "WANDB_SERVER_IDLE_HOURS"
-IDLE_HOURS = 12.0
 SIGN_IN = "sign in"  # what the token of a sign-in link allows
 SIGN_IN_SECONDS = 600
 
@@ -74,13 +73,22 @@ class Server(NamedTuple):
             "WANDB_ENTITY": ENTITY,
             "WANDB_ERROR_REPORTING": "false",  # else the SDK asks the server to take telemetry
         }
-        variables |= {name: value for name, value in _PREFERRED.items() if name not in os.environ}
+        preferred = _PREFERRED | _name_user()
+        variables |= {name: value for name, value in preferred.items() if name not in os.environ}
         # The SDK would send requests for this very machine through a proxy.
         if any(os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy")):
             past = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
             direct = f"{past},{health.HOST}" if past else health.HOST
             variables |= {"NO_PROXY": direct, "no_proxy": direct}
         return variables
+
+
+def _name_user() -> dict[str, str]:
+    """Return the SDK's variable for who uses it: the server's one user may be several people."""
+    try:
+        return {"WANDB_USERNAME": getpass.getuser()}
+    except (KeyError, OSError):  # a number without a name, as in some containers
+        return {}
 
 
 def ensure_running(port: int | None = None, idle_hours: float | None = None) -> Server:
@@ -102,7 +110,7 @@ def ensure_running(port: int | None = None, idle_hours: float | None = None) -> 
         ServerError: The data folder can't be used, the server didn't start or doesn't
             answer, or one of a newer program runs.
     """
-    idle_seconds = 3600 * (idle_hours if idle_hours is not None else default_idle_hours())
+    idle_seconds = 3600 * (idle_hours if idle_hours is not None else idle.default_hours())
     folder = paths.data_dir()
     paths.prepare(folder)
     key = load_or_create_key(folder)
@@ -198,40 +206,6 @@ def last_port(folder: Path) -> int | None:
     except (FileNotFoundError, ValueError):
         return None
     return port if 0 < port < 65536 else None
-
-
-def default_idle_hours() -> float:
-    """Read how long a server waits for a request before it ends by itself.
-
-    Returns:
-        Hours, more than 0.
-
-    Raises:
-        ServerError: The variable holds something else.
-    """
-    text = os.environ.get(IDLE_VARIABLE) or str(IDLE_HOURS)
-    try:
-        return parse_hours(text)
-    except ValueError as error:
-        raise ServerError(f"{IDLE_VARIABLE}: {error}") from error
-
-
-def parse_hours(text: str) -> float:
-    """Read a number of hours.
-
-    Args:
-        text: A number above 0.
-
-    Returns:
-        Hours.
-
-    Raises:
-        ValueError: The text is anything else.
-    """
-    hours = float(text) if text.replace(".", "", 1).isdecimal() else 0.0
-    if hours <= 0:
-        raise ValueError(f"{text!r}: give hours without a request, as a number above 0")
-    return hours
 
 
 def _drop_outdated(server: Server | None) -> Server | None:

@@ -3,13 +3,12 @@
 import mimetypes
 from pathlib import PurePosixPath
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
-from wandb_server.connection import stream_body
+from wandb_server.connection import body_of
 from wandb_server.database import Database
 from wandb_server.errors import LostFileError
 from wandb_server.names import check_file_path
@@ -17,6 +16,7 @@ from wandb_server.parts import Part, receive_part
 from wandb_server.presence import IsGone, stay, watch
 from wandb_server.run_files import put_file
 from wandb_server.runs import get_run
+from wandb_server.threads import in_thread
 from wandb_server.urls import subject
 
 # What a run or an artifact holds may be a web page: it must not act in this server's name.
@@ -60,7 +60,7 @@ class Transfers:
             return _forbidden()
         self._blobs.path(digest)
         # Its name is settled together with all others of its version, when that is committed.
-        await self._blobs.receive(stream_body(request), digest, settled=False)
+        await self._blobs.receive(body_of(request), digest, settled=False)
         return _stored(digest)
 
     async def upload_part(self, request: Request) -> Response:
@@ -69,7 +69,7 @@ class Transfers:
             return _forbidden()
         part = Part(int(request.path_params["number"]), request.path_params["part"])
         upload = request.path_params["digest"]
-        await receive_part(self._blobs, stream_body(request), upload, part)
+        await receive_part(self._blobs, body_of(request), upload, part)
         return _stored(part.digest)
 
     async def upload_run_file(self, request: Request) -> Response:
@@ -78,9 +78,8 @@ class Transfers:
             return _forbidden()
         run_id = int(request.path_params["run"])
         name = check_file_path("run file", request.path_params["name"])
-        digest, size = await self._blobs.receive(stream_body(request), None)
-        async with watch(request) as is_gone:
-            await run_in_threadpool(self._record, run_id, name, digest, size, is_gone)
+        digest, size = await self._blobs.receive(body_of(request), None)
+        await in_thread(self._record, run_id, name, digest, size, watch(request))
         return _stored(digest)
 
     async def download(self, request: Request) -> Response:
@@ -106,14 +105,14 @@ class Transfers:
     async def _send(self, request: Request) -> Response:
         digest, name = request.path_params["digest"], request.path_params["name"]
         if not self._blobs.is_checked(digest):
-            await run_in_threadpool(self._check, digest, name)
+            await in_thread(self._check, digest, name)
         path = self._blobs.path(digest)
         media_type = mimetypes.guess_type(PurePosixPath(name).name)[0] or "application/octet-stream"
         size = self._blobs.size(digest)
         is_whole = request.method == "GET" and "range" not in request.headers
         if is_whole and size is not None and size < _PIECE:
             # One turn of the thread pool rather than four, which counts for 10,000 files.
-            content = await run_in_threadpool(path.read_bytes)
+            content = await in_thread(path.read_bytes)
             headers = {**_HEADERS, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
             return Response(content, headers=headers, media_type=media_type)
         kind = _Range if "range" in request.headers else _Download

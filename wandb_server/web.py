@@ -27,7 +27,12 @@ class WebServer(uvicorn.Server):
     """Serves one data folder until a signal, a time without requests, or the folder's end."""
 
     def __init__(
-        self, folder: Path, key: str, idle_seconds: float, when_ready: Callable[[], None]
+        self,
+        folder: Path,
+        key: str,
+        idle_seconds: float,
+        when_ready: Callable[[], None],
+        public_url: str | None = None,
     ) -> None:
         """Build the application.
 
@@ -36,6 +41,7 @@ class WebServer(uvicorn.Server):
             key: The folder's key.
             idle_seconds: Seconds without a request after which the server ends.
             when_ready: Called when requests are answered.
+            public_url: See `create_app`.
 
         Raises:
             OSError: The folder can't be read or written.
@@ -49,7 +55,7 @@ class WebServer(uvicorn.Server):
         self._last_active = time.monotonic()
         self._requests_seen = 0
         self._about = Health(os.getpid(), VERSION, API_VERSION, time.time())
-        self._app = add_pages(create_app(folder, key))
+        self._app = add_pages(create_app(folder, key, public_url))
         super().__init__(settings(self._answer))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -171,6 +171,27 @@ def sync_an_offline_run() -> None:
     assert wandb.Api().artifact(f"{PROJECT}/offline:v0").logged_by().id == "late"
 
 
+def download_history() -> None:
+    """Parquet files are there as soon as a run has ended; scans show the rows that are logged.
+
+    The second time, the run is another one of the same name, whose rows must not come out of
+    the SDK's cache.
+    """
+    for count in (4, 2):
+        with wandb.init(project=PROJECT, id="exported") as run:
+            for number in range(count):
+                run.log({"x": number, "even": number} if number % 2 == 0 else {"x": number})
+        read = wandb.Api().run(f"{PROJECT}/exported")
+        assert [row["x"] for row in read.scan_history()] == list(range(count))
+        (file,) = read.download_history_exports(Path("exports")).paths
+        content = file.read_bytes()
+        assert content[:4] == content[-4:] == b"PAR1"
+        evens = [row["even"] for row in read.scan_history(keys=["even"], page_size=2)]
+        assert evens == list(range(0, count, 2)), evens
+        assert [row["x"] for row in read.scan_history(min_step=1, max_step=2)] == [1]
+        read.delete()
+
+
 def run_a_sweep() -> None:
     """An agent runs every trial of a grid."""
     config = {"method": "grid", "parameters": {"x": {"values": [1, 2]}}}
@@ -203,6 +224,7 @@ CHECKS = (
     use_registries,
     find_runs,
     sync_an_offline_run,
+    download_history,
     run_a_sweep,
     delete_a_run,
 )

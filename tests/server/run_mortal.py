@@ -16,6 +16,7 @@ from typing import NoReturn
 import uvicorn
 
 from wandb_server.app import create_app
+from wandb_server.web import settings
 
 
 def main() -> None:
@@ -37,10 +38,7 @@ def _start(listener: socket.socket, folder: Path, key: str) -> int:
 
 def _serve(listener: socket.socket, folder: Path, key: str) -> NoReturn:
     # It is never ended in any other way than by SIGKILL.
-    config = uvicorn.Config(
-        create_app(folder, key), log_level="error", lifespan="off", timeout_keep_alive=120
-    )
-    asyncio.run(uvicorn.Server(config).serve([listener]))
+    asyncio.run(uvicorn.Server(settings(create_app(folder, key))).serve([listener]))
     os._exit(1)
 
 

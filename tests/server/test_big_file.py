@@ -18,7 +18,7 @@ MEGABYTE = 1 << 20
 # The SDK downloads parts of 100 MB: this makes two.
 SIZE = int(os.environ.get("WANDB_SERVER_TEST_FILE_MB", "110"))
 # What is in flight, whatever the file's size: the SDK sends 128 parts at once at most.
-MEMORY_KILOBYTES = 60_000
+MEMORY_KILOBYTES = 80_000
 SCRIPT = """
 import sys, wandb
 source, target = sys.argv[1:]

@@ -128,6 +128,16 @@ def test_env_has_the_sdk_send_often_and_keep_the_code_unless_told_otherwise(
     }
 
 
+def test_env_names_who_uses_it_unless_told_otherwise(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
+    assert server.environment()["WANDB_USERNAME"] == "grace"
+
+    monkeypatch.setenv("WANDB_USERNAME", "ada")
+    assert "WANDB_USERNAME" not in server.environment()
+
+
 def test_serve_says_where_it_serves_and_ends_cleanly_on_ctrl_c(data_folder: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "serve"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,5 +1,6 @@
 """Large bodies on real connections: whole, in order, and the connection can be used again."""
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -11,11 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from tests.server.conftest import KEY, LiveServer
 from wandb_server.auth import Signer
-from wandb_server.connection import PIECE_BYTES
+from wandb_server.connection import PIECE_BYTES, Connection, LargeBody, body_of
 from wandb_server.urls import Urls
+from wandb_server.web import settings
 
 
 def _target(live: LiveServer, content: bytes, announced: bytes | None = None) -> str:
@@ -123,3 +128,43 @@ def test_a_large_body_that_breaks_off_is_not_stored(live: LiveServer) -> None:
     deadline = time.monotonic() + 30
     while list((live.folder / "blobs" / "incoming").iterdir()):
         assert time.monotonic() < deadline, "what came is still there"
+
+
+def test_a_body_that_comes_faster_than_it_is_asked_for_is_whole_among_many() -> None:
+    content = os.urandom(2 * PIECE_BYTES)
+    head = f"PUT / HTTP/1.1\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    assert asyncio.run(_receive_late(head, content, others=64)) == content + b"the end"
+
+
+async def _receive_late(head: bytes, content: bytes, others: int) -> bytes:
+    """Ask for a body when much of it is there, while others are on their way; give it."""
+    loop, may_read = asyncio.get_running_loop(), asyncio.Event()
+    whole: asyncio.Future[bytes] = loop.create_future()
+
+    async def app(scope: Scope, receive: Receive, _send: Send) -> None:
+        await may_read.wait()
+        body = body_of(Request(scope, receive))
+        assert isinstance(body, LargeBody)
+        came = bytearray()
+        await body.pour(came.extend, lambda: came.extend(b"the end"))
+        whole.set_result(bytes(came))
+
+    config, state = settings(app), ServerState()
+    config.load()
+    with ExitStack() as opened:
+        for _ in range(others + 1):
+            here, there = map(opened.enter_context, socket.socketpair())
+            there.setblocking(False)
+            taker = Connection(config, state, {})
+            await loop.create_connection(lambda made=taker: made, sock=here)  # type: ignore[misc]
+            taker.data_received(head)
+        for start in range(0, 300_000, 60_000):  # as the event loop does, before anybody reads
+            taker.data_received(content[start : start + 60_000])
+        may_read.set()
+        await loop.sock_sendall(there, content[300_000:])
+        async with asyncio.timeout(30):
+            body = await whole
+        for other in list(state.connections):
+            other.transport.abort()
+        await asyncio.gather(*state.tasks, return_exceptions=True)
+    return body

@@ -94,19 +94,6 @@ def _spelt(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=dict)
 
 
-def test_history_that_is_not_in_parquet_files_is_read_live(wandb: ModuleType, logged: str) -> None:
-    run = wandb.Api().run(logged)
-    assert [row["loss"] for row in run.beta_scan_history(keys=["loss"], max_step=2)] == [1, 0.5]
-    assert len(list(run.beta_scan_history())) == 6
-
-
-def test_an_export_to_parquet_says_that_it_would_be_incomplete(
-    wandb: ModuleType, logged: str, tmp_path: Path
-) -> None:
-    with pytest.raises(wandb.apis.public.runhistory.downloads.IncompleteRunHistoryError):
-        wandb.Api().run(logged).download_history_exports(tmp_path)
-
-
 def test_media_and_files_read_back(wandb: ModuleType, logged: str, tmp_path: Path) -> None:
     run = wandb.Api().run(logged)
     names = {file.name for file in run.files()}

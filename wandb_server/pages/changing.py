@@ -8,7 +8,6 @@ on where the form was, that keeps others from changing anything in a person's na
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +17,7 @@ from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.guard import CHANGES
 from wandb_server.pages.alias_changes import ConflictError, change
 from wandb_server.pages.rendering import Renderer
+from wandb_server.threads import in_thread
 
 ALIAS = CHANGES + "alias"
 _FORM_SECONDS = 12 * 3600.0
@@ -40,7 +40,7 @@ def alias_endpoint(state: State, renderer: Renderer) -> Callable[[Request], Awai
         if is_foreign or not state.signer.verify(f"change {session}", fields.get("token", "")):
             reason = "This form is too old, or not from this page. Go back, load it again."
             return renderer.page("missing.html", 403, heading="Not changed", reason=reason)
-        return await run_in_threadpool(_apply, state, renderer, fields)
+        return await in_thread(_apply, state, renderer, fields)
 
     return answer
 

@@ -26,6 +26,7 @@ def sign_in(request: Request, signer: Signer, renderer: Renderer) -> Response:
         signer.sign(SESSION, _COOKIE_SECONDS),
         max_age=_COOKIE_SECONDS,
         httponly=True,
+        secure=request.url.scheme == "https",
         samesite="strict",
     )
     response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the token

@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from graphql import GraphQLResolveInfo, GraphQLSchema
 
 from wandb_server.blobs import BlobStore
+from wandb_server.history_files import HistoryFiles
 from wandb_server.projects import DEFAULT_ENTITY
+from wandb_server.scans import Scans
 from wandb_server.urls import Urls
 
 Resolver = Callable[..., Any]
@@ -22,13 +24,15 @@ class Context:
     """The surroundings of one GraphQL request.
 
     `connection` is inside a transaction: for reading in a query, for writing in a mutation.
-    `shared` says that several processes write to the same run. `user` is the name of who asks,
-    which is also the entity where none is named.
+    `scans` are those that are about to begin. `shared` says that several processes write to the
+    same run. `user` is the name of who asks, which is also the entity where none is named.
     """
 
     connection: sqlite3.Connection
     blobs: BlobStore
     urls: Urls
+    scans: Scans = field(default_factory=Scans)
+    history_files: HistoryFiles = field(default_factory=HistoryFiles)
     shared: bool = False
     user: str = DEFAULT_ENTITY
 

@@ -1,6 +1,8 @@
 """Runs as clients read them: what they are, their history, console and files."""
 
 import json
+import logging
+from importlib.util import find_spec
 from typing import Any
 
 from graphql import GraphQLResolveInfo
@@ -8,17 +10,17 @@ from graphql import GraphQLResolveInfo
 from wandb_server import ids
 from wandb_server.artifact.lineage import list_inputs, list_outputs
 from wandb_server.console import console_page, console_tail
-from wandb_server.history import read_spec, sample_rows, thin_out
+from wandb_server.history import read_spec, sample_lines, sample_rows, thin_out
 from wandb_server.lines import (
     EVENTS,
     HISTORY,
     OUTPUT,
     finite,
-    list_steps,
     next_number,
     read_last_lines,
     read_lines,
     read_steps,
+    step_span,
 )
 from wandb_server.projects import Project, get_project
 from wandb_server.resolvers.context import Context, Resolver, Resolvers, context
@@ -30,6 +32,10 @@ from wandb_server.run_search import search_runs
 from wandb_server.runs import Run, find_run, get_run
 
 _SAMPLES = 500
+_STEP = "_step"
+_LAST_STEP = "RunHistoryKeys"  # the operation by which the SDK asks for a run's last step
+_AT_WORK = {"pending", "running", "preempting"}
+_log = logging.getLogger(__name__)
 
 
 class UpsertedRun(Run):
@@ -71,7 +77,10 @@ def _count(project: Project, info: GraphQLResolveInfo, filters: str | None = Non
     return len(search_runs(context(info).connection, project.id, filters, None))
 
 
-def _history_keys(run: Run, _info: GraphQLResolveInfo) -> Any:
+def _history_keys(run: Run, info: GraphQLResolveInfo) -> Any:
+    name = info.operation.name
+    if name and name.value == _LAST_STEP:
+        context(info).scans.announce(run.id)
     return finite(json.loads(run.history_keys)) or None
 
 
@@ -84,8 +93,7 @@ def _history(
 ) -> list[str]:
     connection = context(info).connection
     if minStep is None and maxStep is None:
-        lines = read_steps(connection, run.id, 0, None)
-        return thin_out(lines, samples or _SAMPLES)
+        return sample_lines(connection, run.id, samples or _SAMPLES)
     return read_steps(connection, run.id, minStep or 0, maxStep)
 
 
@@ -100,9 +108,29 @@ def _sampled_history(run: Run, info: GraphQLResolveInfo, specs: list[str]) -> li
 
 
 def _parquet_history(run: Run, info: GraphQLResolveInfo, **_keys: object) -> dict[str, Any]:
-    """Say that all of the history is yet to be exported to Parquet: the SDK asks for it live."""
-    steps = list_steps(context(info).connection, run.id)
-    return {"parquetUrls": [], "liveData": [{"_step": step} for step in steps]}
+    """Give who downloads the history a file of it, and tell a scan to read all of it live.
+
+    The last step of a run that is still at work isn't in the file, so that the SDK knows that
+    there will be more.
+    """
+    scope: Context = context(info)
+    span = step_span(scope.connection, run.id)
+    if span is None:
+        return {"parquetUrls": [], "liveData": []}
+    first, last = span
+    end = last if run.current_state() in _AT_WORK else None
+    if scope.scans.begin(run.id) or first == end or not _has_pyarrow():
+        return {"parquetUrls": [], "liveData": [{_STEP: first}]}
+    digest = scope.history_files.get(scope.connection, run.id, end, scope.blobs)
+    url = scope.urls.download(digest, "history.parquet")
+    return {"parquetUrls": [url], "liveData": [] if end is None else [{_STEP: end}]}
+
+
+def _has_pyarrow() -> bool:
+    if find_spec("pyarrow"):
+        return True
+    _log.warning("History isn't exported to Parquet: the package pyarrow isn't installed.")
+    return False
 
 
 def _history_count(run: Run, info: GraphQLResolveInfo) -> int | None:
