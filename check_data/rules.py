@@ -57,11 +57,14 @@ class Dataset:
 
         Args:
             kind: A field of Rules; or required (every column named anywhere), numerical
-                (features), distribution (features and target but for text).
+                (features), distribution (features and target but for text), classes (the
+                target of a classification).
         """
         categories = [*self.features["categorical"], self.target]
         if kind == "numerical":
             return self.features["numerical"]
+        if kind == "classes":
+            return [self.target] if self.task == "classification" else []
         if kind == "distribution":
             return list(dict.fromkeys([*self.features["numerical"], *categories]))
         if kind == "required":

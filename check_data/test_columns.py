@@ -93,6 +93,18 @@ def test_allowed(values: pa.ChunkedArray, rules: Rules) -> None:
     refuse(offends, values, f"not one of the allowed values ({known})")
 
 
+@pytest.mark.columns("classes")
+def test_classes(values: pa.ChunkedArray) -> None:
+    """There are two classes to tell apart."""
+    found = pc.unique(values.filter(pc.invert(is_missing(values)))).to_pylist()
+    if len(found) == 1:
+        pytest.fail(
+            f"all of the {len(values):,} rows are {found[0]!r}, but a classification needs two "
+            "classes: add rows of another class, or name another target",
+            pytrace=False,
+        )
+
+
 @pytest.mark.columns("numerical")
 def test_finite(numbers: pa.ChunkedArray) -> None:
     """No number is infinite."""

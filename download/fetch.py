@@ -197,6 +197,10 @@ def _problem(error: requests.RequestException) -> str:
     root: BaseException = error
     while inner := root.__cause__ or root.__context__:
         root = inner
+    if isinstance(root, TimeoutError):
+        return "not a byte came within `timeout`"
+    if isinstance(root, OSError) and root.strerror:
+        return f"the connection failed: {root.strerror}"
     return f"{type(root).__name__}: {root}"
 
 

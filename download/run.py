@@ -126,7 +126,9 @@ def verify(fetched: Fetched, target: Path, sha256: str) -> TableFile:
     try:
         table = make_parquet(fetched.path, target, fetched.content_type)
     except TableError as error:
-        raise DownloadError(f"{fetched.source} can't be used: {error}") from error
+        raise DownloadError(
+            f"{fetched.source} can't be used: {error}\nMend the source, or give another `url`."
+        ) from error
     except OSError as error:
         raise DownloadError(f"{target} can't be written: {error.strerror}.") from error
     if sha256 and fetched.sha256 != sha256.lower():

@@ -47,7 +47,7 @@ def load_model(folder: Path) -> Pipeline:
     # A file made by another version of a library can fail in any way inside skops.
     except (BadZipFile, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise ModelError(
-            f"its model.skops doesn't load with the installed versions: {error}."
+            f"its model.skops doesn't load with the installed versions ({error})."
         ) from error
     if not isinstance(model, Pipeline):
         raise ModelError(f"its model.skops holds a {type(model).__name__}, not a Pipeline.")

@@ -91,9 +91,12 @@ def ask_git(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def find_user() -> str:
-    """Return the name by which W&B knows the user."""
-    return str(wandb.Api().viewer.username)
+def find_user(run: wandb.Run) -> str:
+    """Return who acts: the user that WANDB_USERNAME names, else the one whose account it is.
+
+    An account may be shared: a service's, or that of the local server, which names the login.
+    """
+    return run.settings.username or str(wandb.Api().viewer.username)
 
 
 def find_ancestors(artifacts: Sequence[wandb.Artifact]) -> list[Ancestor]:

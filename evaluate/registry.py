@@ -45,10 +45,8 @@ class Challenger:
 def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> Decision:
     """Decide whether the challenger gets the alias, and move it if so.
 
-    The holder is read again just before the alias moves, and just after: if another pipeline has
-    moved it meanwhile, the challenger is compared again, with the new holder. The version that
-    gets the alias says so in its metadata; the one that loses it gets the previous alias, for the
-    way back.
+    If another pipeline moves the alias meanwhile, the challenger is compared again, with the one
+    that has it then: see `take_alias`.
 
     Args:
         run: The run that uses the holder's model.
@@ -70,19 +68,70 @@ def promote(run: wandb.Run, challenger: Challenger, origin: dict[str, Any]) -> D
         decision = decide(rules, name_of(artifact), score, champion, challenger.leak)
         if not decision.promoted:
             return decision
-        if name_of(find_holder(artifact, alias)) == name_of(holder):
-            give_alias(artifact, alias)
-            now = find_holder(artifact, alias)
-            if now is not None and name_of(now) == name_of(artifact):
-                record(now, make_record(decision, settings) | origin)
-                if holder is not None:
-                    give_alias(holder, settings.previous_alias)
-                return decision
+        if take_alias(artifact, holder, settings, make_record(decision, settings) | origin):
+            return decision
         logger.info("%s has moved from %s meanwhile: comparing again", alias, name_of(holder))
     raise PromotionError(
         f"{alias} moved {ATTEMPTS} times while this model was compared with its holder: nothing "
         "was promoted. Run evaluate again when the other pipelines are done."
     )
+
+
+def take_alias(
+    artifact: wandb.Artifact,
+    holder: wandb.Artifact | None,
+    settings: Settings,
+    facts: dict[str, Any],
+) -> bool:
+    """Move the alias, and record it, unless another pipeline moves it meanwhile.
+
+    W&B moves no alias on a condition. So each pipeline looks at the records of others after it has
+    moved the alias, and at the holder again after it has written its own record. Of two that move
+    it at once, at least one sees the other by that, whatever the order.
+
+    Args:
+        artifact: The version that is to get the alias.
+        holder: Who had it when they were compared; it gets the previous alias, for the way back.
+        settings: Names the aliases.
+        facts: The record of the promotion.
+
+    Returns:
+        Whether the version has the alias; if not, it is to be compared with who has it now.
+    """
+    alias, name = settings.production_alias, name_of(artifact)
+    known, fresh = count_records(artifact, alias), read_anew(artifact)
+    if name_of(find_holder(artifact, alias)) != name_of(holder):
+        return False
+    give_alias(fresh, alias)
+    now = find_holder(artifact, alias)
+    if now is None or name_of(now) != name:
+        return False
+    counts = count_records(artifact, alias)
+    if rivals := [other for other in counts if counts[other] > known.get(other, 0)]:
+        give_alias(read_anew(artifact, rivals[0].rpartition(":")[2]), alias)
+        return False
+    record(now, facts)
+    if holder is not None:
+        give_alias(read_anew(holder), settings.previous_alias)
+    return name_of(find_holder(artifact, alias)) == name
+
+
+def count_records(artifact: wandb.Artifact, alias: str) -> dict[str, int]:
+    """Count how often versions of an artifact's collection were given an alias, the newest first.
+
+    Returns:
+        Counts by name:vN, but for those without a record.
+    """
+    collection = artifact.qualified_name.rpartition(":")[0]
+    versions = wandb.Api().artifacts(artifact.type, collection)
+    moments = {
+        name_of(version): [
+            moved["at"] for moved in version.metadata.get(PROMOTIONS, []) if moved["alias"] == alias
+        ]
+        for version in versions
+    }
+    recorded = sorted(filter(moments.get, moments), key=lambda name: moments[name][-1])
+    return {name: len(moments[name]) for name in reversed(recorded)}
 
 
 def find_holder(artifact: wandb.Artifact, alias: str) -> wandb.Artifact | None:
@@ -174,10 +223,18 @@ def download_model(run: wandb.Run, artifact: wandb.Artifact) -> Pipeline:
         return load_model(Path(folder))
 
 
-def give_alias(artifact: wandb.Artifact, alias: str) -> None:
-    """Give an alias to a version; another one loses it."""
-    # Read anew: the SDK only sends aliases that it hasn't seen on the object before.
-    fresh = wandb.Api().artifact(sibling(artifact, artifact.version), type=artifact.type)
+def read_anew(artifact: wandb.Artifact, version: str | None = None) -> wandb.Artifact:
+    """Read a version again; None reads the same, another one is of the same collection.
+
+    The SDK only sends aliases that it hasn't seen on the object before.
+    """
+    path = sibling(artifact, version or artifact.version)
+    fresh: wandb.Artifact = wandb.Api().artifact(path, type=artifact.type)
+    return fresh
+
+
+def give_alias(fresh: wandb.Artifact, alias: str) -> None:
+    """Give an alias to a version that was just read; another one loses it."""
     fresh.aliases.append(alias)
     fresh.save()
 

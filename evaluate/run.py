@@ -53,7 +53,8 @@ def main(arguments: list[str]) -> None:
         artifact = use_artifact(run, parameters.model_artifact)
         rows = use_artifact(run, parameters.test_artifact)
         # W&B answers these while the model is scored.
-        user, ancestors = worker.submit(find_user), worker.submit(find_ancestors, [rows, artifact])
+        user = worker.submit(find_user, run)
+        ancestors = worker.submit(find_ancestors, [rows, artifact])
         table, model = read_table(rows), download_challenger(run, artifact)
         check_model(artifact, model, settings)
         check_table(table, model, settings.target)
@@ -108,8 +109,8 @@ def download_challenger(run: wandb.Run, artifact: wandb.Artifact) -> Any:
         return download_model(run, artifact)
     except ModelError as error:
         raise ModelError(
-            f"{name_of(artifact)} can't be scored: {str(error).rstrip('.')}. Take another version "
-            "(main.versions), or train one."
+            f"{name_of(artifact)} can't be scored: {error} Take another version (main.versions), "
+            "or train one."
         ) from error
 
 
@@ -200,6 +201,8 @@ def summarise(subject: Subject, decision: Decision) -> dict[str, Any]:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
+    # Looking for garbage as often as Python does by default takes a tenth of loading a model.
+    gc.set_threshold(50_000)
     try:
         main(sys.argv[1:])
     except (

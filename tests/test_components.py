@@ -22,6 +22,7 @@ COPIES = (
     "refuse_offline",
     "render",
     "use_artifact",
+    "write_counts",
 )
 PROJECTS = sorted(path.parent for path in [ROOT / "MLproject", *ROOT.glob("*/MLproject")])
 
@@ -109,6 +110,13 @@ def test_dependencies_are_direct_pinned_and_under_pip(folder: Path) -> None:
     assert all(re.fullmatch(r"[\w.\[\]-]+==[\w.]+", line) for line in pip["pip"][1:])
     names = [line.split("==")[0] for line in pip["pip"][1:]]
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["conda.yml", "constraints.txt"])
+def test_a_model_is_read_in_the_environment_that_wrote_it(name: str) -> None:
+    assert (ROOT / "evaluate" / name).read_text() == (
+        ROOT / "train_random_forest" / name
+    ).read_text()
 
 
 @pytest.mark.parametrize("step", STEPS)

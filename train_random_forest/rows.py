@@ -135,7 +135,7 @@ def check_classes(training: "pd.Series[Any]", validation: "pd.Series[Any]") -> N
     Raises:
         DataError: Names the classes that are.
     """
-    if unknown := sorted(map(str, set(validation) - set(training))):
+    if unknown := sorted(map(str, set(validation.unique()) - set(training.unique()))):
         raise DataError(
             f"all rows of {', '.join(unknown)} fell into the validation part, so the model can't "
             f"know them: stratify by {training.name}, or drop such rows."

@@ -188,6 +188,8 @@ def log_model(
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
+    # Looking for garbage as often as Python does by default takes a tenth of the export.
+    gc.set_threshold(50_000)
     try:
         main(sys.argv[1:])
     except (SettingsError, DataError, MetricError, wandb.Error) as error:

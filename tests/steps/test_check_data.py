@@ -107,6 +107,7 @@ def test_a_good_table_passes_every_check(check):
         "minimum",
         "maximum",
         "allowed",
+        "classes",
         "finite",
         "distribution",
     }
@@ -161,6 +162,13 @@ FAULTS = {
                 "genre",
             ): "not one of the allowed values (trance, trap) in 7 of 400 rows (row 10: 'polka', "
             "row 11: 'polka', row 12: 'polka', row 13: 'polka', row 14: 'polka', ...)"
+        },
+    ),
+    "one class only": (
+        with_column("genre", ["trap"] * ROWS),
+        {
+            ("classes", "genre"): "all of the 400 rows are 'trap', but a classification needs two "
+            "classes: add rows of another class, or name another target"
         },
     ),
     "null where none may be": (
@@ -224,7 +232,7 @@ def test_a_feature_without_rules_must_still_be_there(check):
 def test_a_check_that_breaks_counts_as_failed(check):
     """Arrow can't look up lists: that is no reason to let them pass."""
     failed = find(check(with_column("genre", [[row] for row in range(ROWS)])), "failed")
-    assert set(failed) == {("type", "genre"), ("allowed", "genre")}
+    assert set(failed) == {("type", "genre"), ("allowed", "genre"), ("classes", "genre")}
     assert "ArrowNotImplementedError" in failed["allowed", "genre"].message
 
 

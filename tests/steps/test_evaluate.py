@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from html import escape as text
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import get_scorer, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+
+from tests.pipeline.test_locks import wait_until
+from tests.steps.conftest import LIBRARIES
 
 # MLflow warns of its own type hints when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType")
@@ -607,7 +611,7 @@ def test_prod_goes_to_the_better_model_and_the_run_says_why(outcomes, turn, hold
     ("turn", "holder", "message"),
     [
         ("below threshold", "v0", "ThresholdError: test/accuracy is 0.*, below 1.1"),
-        ("challenger broken", "v1", "ModelError: m:v3 can't be scored: its model.skops"),
+        ("challenger broken", "v1", r"ModelError: m:v3 .*: its model.skops .*\)\. Take"),
         ("holder broken", "v3", "PromotionError: m:v3 holds prod and can't be compared: its model"),
         (
             "holder of other classes",
@@ -680,7 +684,7 @@ def test_the_version_that_got_prod_keeps_a_record_of_it(outcomes, step, wandb_ap
     assert model.metadata["target"] == "genre"
     better, forced = model.metadata["promotions"]
     commit = step.origin.read_commit(ROOT / "evaluate")
-    assert (better["by"], better["run"], better["alias"]) == ("local", run.id, "prod")
+    assert (better["by"], better["run"], better["alias"]) == (getuser(), run.id, "prod")
     assert (better["commit"], better["dirty"]) == (commit.sha, commit.dirty)
     assert (better["champion"], better["test_data"]) == ("m:v0", "test_data.parquet:v0")
     assert better["why"] == run.summary["promotion/reason"]
@@ -802,3 +806,69 @@ def test_a_model_for_another_task_or_target_is_refused(step, model, task, target
     artifact = wandb.Artifact("m", type="model", metadata={"target": "genre"})
     with pytest.raises(step.loading.ModelError, match=message):
         step.run.check_model(artifact, model, make_settings(step, task=task, target=target))
+
+
+# Promotes, but stops before the function that is named until a file exists.
+RACE = """
+import json, pathlib, registry, run, sys, time, wandb
+
+given, name, here, until = json.loads(sys.argv[1])
+real = getattr(registry, name)
+
+def instead(*arguments):
+    setattr(registry, name, real)
+    pathlib.Path(here).touch()
+    while not pathlib.Path(until).exists():
+        time.sleep(0.01)
+    return real(*arguments)
+
+setattr(registry, name, instead)
+settings = run.read_settings(run.parse([f"--{key}={value}" for key, value in given.items()]))
+with wandb.init(job_type="race") as w_and_b:
+    model, rows = (w_and_b.use_artifact(given[f"{kind}_artifact"]) for kind in ("model", "test"))
+    table, fitted = run.read_table(rows), registry.download_model(w_and_b, model)
+    evaluation = run.evaluate_model(fitted, table, settings)
+    challenger = registry.Challenger(model, fitted, evaluation, rows, table, settings)
+    print(registry.promote(w_and_b, challenger, {}).told)
+"""
+
+
+@pytest.fixture
+def race(python, step_environment, logged, tmp_path, request):
+    """Return a function that starts a promotion, such as start("v0", "give_alias", "at", "go")."""
+    alias = f"prod-{request.node.callspec.id}"
+
+    def start(version, name, here, until):
+        given = logged | {"model_artifact": f"m:{version}", "resamples": 0}
+        given |= {"production_alias": alias, "previous_alias": f"before-{alias}"}
+        words = [given | {"max_class_regression": ""}, name]
+        words += [str(tmp_path / mark) for mark in (here, until)]
+        command = ("-c", RACE, json.dumps(words))
+        environment = step_environment("evaluate")
+        return python.start(*command, cwd=ROOT / "evaluate", env=environment, libraries=LIBRARIES)
+
+    return start, alias
+
+
+@pytest.mark.parametrize("first", ["sees-the-other", "is-seen"])
+def test_of_two_pipelines_that_promote_at_once_one_sees_the_other_and_compares_again(
+    first, race, wandb_api, tmp_path
+):
+    start, alias = race
+    # Each finds that nobody holds the alias, before the other one moves it.
+    poor = start("v0", "give_alias", "poor is about to move it", "good has moved it")
+    wait_until((tmp_path / "poor is about to move it").exists)
+    if first == "is-seen":
+        good = start("v1", "give_alias", "good moves it", "good moves it")
+        assert good.communicate()[0] == f"no version held {alias}.\n"
+        (tmp_path / "good has moved it").touch()
+        told, errors = poor.communicate()
+    else:
+        good = start("v1", "record", "good has moved it", "poor has ended")
+        assert poor.communicate()[0] == f"no version held {alias}.\n"
+        (tmp_path / "poor has ended").touch()
+        told, errors = good.communicate()
+
+    assert (poor.returncode, good.returncode) == (0, 0), errors
+    assert told.startswith("m:v1 beats m:v0 by ")
+    assert wandb_api.artifact(f"evaluate/m:{alias}").version == "v1"

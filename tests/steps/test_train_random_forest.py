@@ -413,6 +413,12 @@ def test_the_signature_names_every_input_and_the_type_of_the_answer(model, datas
     assert json.loads(signature["outputs"])[0]["type"] == "string"
 
 
+def test_mlflow_still_keeps_its_modules_where_the_export_says_that_there_are_none():
+    from mlflow.utils import requirements_utils
+
+    assert hasattr(requirements_utils, "_MODULES_TO_PACKAGES")
+
+
 def test_requirements_are_pinned_and_only_what_predicting_needs(model):
     lines = (model / "requirements.txt").read_text().splitlines()
     assert [line.partition("==")[0] for line in lines] == [
