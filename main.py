@@ -2,14 +2,17 @@
 
 import sys
 
-import hydra
-from omegaconf import DictConfig
+from pipeline.early import ending_at_once
 
-from pipeline.config import validate
-from pipeline.cores import share_cores
-from pipeline.runner import Pipeline, absolute_source
-from pipeline.start import run_main
-from pipeline.steps import Alias, Made, Source
+with ending_at_once():
+    import hydra
+    from omegaconf import DictConfig
+
+    from pipeline.config import validate
+    from pipeline.cores import share_cores
+    from pipeline.runner import Pipeline, absolute_source
+    from pipeline.start import run_main
+    from pipeline.steps import Alias, Made, Source
 
 
 @hydra.main(version_base="1.3", config_path=".", config_name="config")

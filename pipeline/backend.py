@@ -28,9 +28,11 @@ from mlflow.projects.utils import (
 )
 
 from pipeline import leash
+from pipeline.command import find_program, read_arguments
 from pipeline.environments import activation
 from pipeline.signals import STOP_SIGNALS, heard_by_children, hearing_signals
-from pipeline.standby import Standbys, find_program, read_arguments
+from pipeline.standby import Turn
+from pipeline.standbys import Standbys
 from pipeline.wandb_target import has_gone, storage_fault
 
 logger = logging.getLogger(__name__)
@@ -41,8 +43,8 @@ NAME = "step"
 class StepProcess(SubmittedRun):
     """A running step: its MLflow run and its process."""
 
-    def __init__(self, run_id: str, group: leash.Group, wandb: str = "") -> None:
-        """Take a process group that was just started, or given its work.
+    def __init__(self, run_id: str, group: leash.Group | Turn, wandb: str = "") -> None:
+        """Take a process group that was just started, or asked for.
 
         Args:
             run_id: Id of its MLflow run.
@@ -126,7 +128,7 @@ class StepBackend(AbstractBackend):
     """Starts a step in its environment, with the environment variables it is given.
 
     Attributes:
-        standbys: Processes that wait for the steps; None to start each step in its turn.
+        standbys: What forks the steps; None to start each from nothing.
         started: The steps so far.
     """
 
@@ -171,10 +173,10 @@ class StepBackend(AbstractBackend):
             "WANDB_RUN_ID": run_id,
         }
         program = find_program(project.get_entry_point(entry_point).command)
-        group: leash.Group
+        group: leash.Group | Turn
         if self.standbys and program:
-            group = standby = self.standbys.take(program, folder, enter, variables)
-            standby.begin(read_arguments(command), variables)
+            arguments = read_arguments(command)
+            group = self.standbys.begin(program, folder, enter, arguments, variables)
         else:
             with heard_by_children():
                 group = leash.start(" && ".join([*enter, command]), folder, variables)

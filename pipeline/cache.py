@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +118,17 @@ class StepCache:
             return "its last record can't be read"
         return shorten(differences(old, facts))
 
+    @cached_property
+    def _experiments(self) -> list[str]:
+        """Ids of all experiments, asked for once: any may have the record."""
+        return [found.experiment_id for found in self.client.search_experiments()]
+
     def _search(self, step: str, mark: str | None = None) -> list[Run]:
-        experiments = [found.experiment_id for found in self.client.search_experiments()]
         wanted = {STEP: step} | ({FINGERPRINT: mark} if mark else {})
         conditions = [f"tags.`{name}` = '{value}'" for name, value in wanted.items()]
         return list(
             self.client.search_runs(
-                experiments,
+                self._experiments,
                 " and ".join([*conditions, "attributes.status = 'FINISHED'"]),
                 order_by=["attributes.start_time DESC"],
                 max_results=5,

@@ -10,8 +10,9 @@ from mlflow.exceptions import ExecutionException
 from mlflow.projects.utils import load_project
 
 from pipeline.backend import NAME, StepBackend, register
+from pipeline.command import find_program
 from pipeline.errors import StepError
-from pipeline.standby import Standbys, find_program
+from pipeline.standbys import Standbys
 from pipeline.steps import Step, encode_parameters
 
 
@@ -25,7 +26,7 @@ class ComponentRunner:
         manager: Who makes their environments.
         scratch: Folder for files in passing.
         variables: Environment variables that they get.
-        standbys: Processes that wait for their turn; None to start each in its turn.
+        standbys: What forks them; None to start each from nothing.
         backend: Starts their processes.
     """
 
@@ -43,7 +44,7 @@ class ComponentRunner:
         register(self.backend)
 
     def prepare(self, name: str, enter: Callable[[], Sequence[str]]) -> None:
-        """Have a process wait for a step, if it is of a kind that can.
+        """Have what a step needs imported before its turn, if it is of a kind that can be forked.
 
         Args:
             name: The step's.
@@ -55,7 +56,7 @@ class ComponentRunner:
             self.standbys.prepare(program, folder, enter, self.variables)
 
     def note_reused(self, name: str) -> None:
-        """Let no process wait for a step that doesn't run."""
+        """Import nothing ahead for a step that doesn't run."""
         if self.standbys:
             self.standbys.note_reused(name)
 

@@ -7,8 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
-from pipeline.schema import ColumnRule, ColumnType, Config, Dataset, Evaluate, Promote, Task
-from pipeline.scorers import SCORERS, scores_numbers
+from pipeline.names import check_names
+from pipeline.schema import ColumnRule, ColumnType, Config, Dataset, Evaluate, Promote
+from pipeline.sklearn_names import SCORERS
+from pipeline.tasks import check_task
 
 STEPS = (
     "download",
@@ -19,12 +21,6 @@ STEPS = (
     "evaluate",
 )
 
-
-# What a forest's splits may be judged by; the first is the usual one.
-_CRITERIA = {
-    Task.classification: ("gini", "entropy", "log_loss"),
-    Task.regression: ("squared_error", "absolute_error", "friedman_mse", "poisson"),
-}
 # Types of the values that a column of a type may be limited to.
 _VALUES: dict[ColumnType, tuple[type, ...]] = {
     ColumnType.float: (float, int),
@@ -186,34 +182,6 @@ def _check_thresholds(config: Config) -> None:
             )
 
 
-def _check_task(config: Config) -> None:
-    """Check what a regression can't have, before its data steps have run for nothing."""
-    forest, target = config.random_forest_pipeline, config.dataset.target
-    criterion = forest.random_forest.criterion
-    allowed = _CRITERIA[config.dataset.task]
-    if config.dataset.task == Task.classification:
-        if criterion not in allowed:
-            raise ConfigError(
-                f"random_forest_pipeline.random_forest.criterion={criterion}: a classification has "
-                f"{', '.join(allowed)}."
-            )
-        return
-    mends = {
-        "segregate.stratify=null": config.segregate.stratify == target,
-        "random_forest_pipeline.stratify=null": forest.stratify == target,
-        f"random_forest_pipeline.random_forest.criterion={allowed[0]}": criterion not in allowed,
-        "random_forest_pipeline.random_forest.class_weight=null": (
-            forest.random_forest.class_weight is not None
-        ),
-        "'metrics=[r2,neg_mean_absolute_error]'": not all(map(scores_numbers, config.metrics)),
-    }
-    if any(mends.values()):
-        raise ConfigError(
-            "dataset.task=regression doesn't go with settings for a classification. Add "
-            f"{' '.join(mend for mend, is_needed in mends.items() if is_needed)}"
-        )
-
-
 def _check_promotion(evaluate: Evaluate) -> None:
     _check_range("evaluate.confidence", evaluate.confidence, 0, 1)
     if evaluate.resamples and not 100 <= evaluate.resamples <= 100_000:
@@ -264,6 +232,7 @@ def validate(config: DictConfig) -> Config:
         raise TypeError(f"config was composed without its schema: {type(typed)}")
     parse_steps(typed.main.execute_steps)
     parse_forced(typed.main.force_steps)
+    check_names(typed)
     _check_range("segregate.test_size", typed.segregate.test_size, 0, 1)
     forest = typed.random_forest_pipeline
     _check_range("random_forest_pipeline.validation_size", forest.validation_size, 0, 1)
@@ -277,5 +246,5 @@ def validate(config: DictConfig) -> Config:
     _check_thresholds(typed)
     _check_promotion(typed.evaluate)
     _check_columns(typed.dataset)
-    _check_task(typed)
+    check_task(typed)
     return typed

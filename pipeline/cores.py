@@ -1,5 +1,6 @@
 """How the machine's cores are shared among trials that run side by side."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,27 @@ def share_cores(forest: RandomForest) -> RandomForest:
     if forest.n_jobs is not None:
         return forest
     is_alone = THIS.workers == 1
-    return replace(forest, n_jobs=-1 if is_alone else max(1, _count_cores() // THIS.workers))
+    return replace(forest, n_jobs=-1 if is_alone else _share(THIS.workers))
+
+
+def thread_limits(workers: int) -> dict[str, str]:
+    """Return the environment variables that give numerical libraries a worker's share of the cores.
+
+    joblib sets them for a worker that it starts itself, but not for a fork. What the user has set
+    stays.
+
+    Args:
+        workers: How many there are.
+    """
+    from joblib.parallel import ParallelBackendBase
+
+    names = ParallelBackendBase.MAX_NUM_THREADS_VARS
+    return {name: os.environ.get(name, str(_share(workers))) for name in names}
+
+
+def _share(workers: int) -> int:
+    """Return how many cores each of several workers has."""
+    return max(1, _count_cores() // workers)
 
 
 def _count_cores() -> int:

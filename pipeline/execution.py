@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.projects.utils import load_project
 
 from pipeline import tracking
-from pipeline.abandoned import at_work, end_abandoned
+from pipeline.abandoned import at_work, clear_abandoned, end_abandoned
 from pipeline.agent_run import open_trial
 from pipeline.cache import StepCache
 from pipeline.component import ComponentRunner
@@ -30,7 +30,7 @@ from pipeline.report import Report
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import wait_for
-from pipeline.standby import Standbys
+from pipeline.standbys import Standbys
 from pipeline.steps import Step, StepResult, take_over
 from pipeline.sweeps.process import THIS, postponed
 from pipeline.trials import is_trial
@@ -76,7 +76,7 @@ class Execution:
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
         check_manager(self._manager)
         resources.enter_context(working(lock_folder()))
-        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="pipeline-")))
         # wandb.Api makes a folder for each run it reads, in the system's temporary one by default.
         os.environ["WANDB_DIR"] = str(scratch)
         self._cache = StepCache(
@@ -92,7 +92,8 @@ class Execution:
                 self._experiment, main.experiment_name, os.environ, is_trial()
             )
             end_abandoned(lock_folder())
-            resources.enter_context(at_work(self._run_id, self._experiment, lock_folder()))
+            clear_abandoned(lock_folder())
+            resources.enter_context(at_work(self._run_id, self._experiment, scratch, lock_folder()))
             if THIS.notes:
                 THIS.notes.mlflow_run = self._run_id
             resources.enter_context(mlflow.start_run(run_id=self._run_id))
@@ -146,12 +147,11 @@ class Execution:
             for step in steps:
                 self._report.plan(step, self._plan(step))
             return
-        environments = {step.name: self._workers.submit(self._enter, step.name) for step in steps}
-        for step in steps:
-            if step.name not in postponed(self._config):
-                self._components.prepare(step.name, environments[step.name].result)
-        for step in steps:
-            self._report.add(self._execute(step, environments[step.name]))
+        self._environments = {
+            step.name: self._workers.submit(self._enter, step.name) for step in steps
+        }
+        for position, step in enumerate(steps):
+            self._report.add(self._execute(step, steps[position + 1 :]))
         if THIS.notes:
             THIS.notes.take(steps, self._report.results, self._config.metrics[0])
         wait_for(self._recorded)
@@ -198,7 +198,7 @@ class Execution:
         folder = ROOT / name
         return activation(load_project(str(folder)), folder, self._manager)
 
-    def _execute(self, step: Step, environment: "Future[list[str]]") -> StepResult:
+    def _execute(self, step: Step, later: Iterable[Step]) -> StepResult:
         if waits := postponed(self._config).get(step.name):
             return StepResult(step.name, "skipped", note=waits)
         missing = [artifact for artifact in step.inputs if artifact.name is None]
@@ -212,7 +212,8 @@ class Execution:
                 return self._reuse(step, facts, record)
             started = time.monotonic()
             self._report.start_step(step, why)
-            wait_for(environment)
+            wait_for(self._environments[step.name])
+            self._prepare(later)
             run_id = self._components.run(step)
             finished = wait_for(self._ask(partial(Registry.read_run, run_id=run_id)))
             MlflowClient().set_tag(run_id, "wandb.run_url", finished.url)
@@ -227,6 +228,12 @@ class Execution:
             finished.summary,
             page=finished.page,
         )
+
+    def _prepare(self, later: Iterable[Step]) -> None:
+        """Have imported what the steps after one that runs need, which most likely run as well."""
+        for step in later:
+            if step.name not in postponed(self._config):
+                self._components.prepare(step.name, self._environments[step.name].result)
 
     def _plan(self, step: Step) -> str:
         """Say what would happen with a step, and pin what it would take over."""

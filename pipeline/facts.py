@@ -4,10 +4,12 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +40,11 @@ Holder = Callable[[Alias], "Version | None"]
 # These change how fast a step is, not what it makes.
 _SPEED = {"n_jobs"}
 _SHOWN = 5
-_NOT_CODE = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+# A component's page, and what runs, tests and editors leave in its folder.
+_NOT_CODE = (
+    *("*.md", ".*", "*.pyc", "__pycache__"),
+    *("artifacts", "mlflow.db*", "mlruns", "multirun", "outputs", "wandb"),
+)
 
 
 def gather(step: Step, folder: Path, environment: str, holder: Holder) -> Facts | None:
@@ -83,14 +89,18 @@ def _is_remote(source: Source) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return a component's files, but for its page and what tools leave behind."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and path.suffix not in (".md", ".pyc")
-        and not _NOT_CODE & set(path.relative_to(folder).parts)
-    ]
+    """Return the files that make up a component, but for its page, whether git has them or not."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = filter(_is_code, folders)  # the others aren't looked into
+        found += [
+            path for name in names if _is_code(name) and (path := Path(place, name)).is_file()
+        ]
+    return sorted(found)
+
+
+def _is_code(name: str) -> bool:
+    return not any(fnmatchcase(name, pattern) for pattern in _NOT_CODE)
 
 
 def _flatten(name: str, value: Any) -> Facts:

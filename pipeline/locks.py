@@ -29,7 +29,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _lock(file: IO[str], path: Path) -> None:
-    message = "Waiting for another pipeline that holds the lock %s ..."
+    message = "Waiting for another process that holds the lock %s ..."
     told = Timer(SILENCE, logger.info, [message, path])
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

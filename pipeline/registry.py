@@ -1,5 +1,6 @@
 """What the pipeline asks W&B: versions of artifacts, where they came from, what a run wrote."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class Registry:
         import wandb
 
         self._project = project
+        self._username = (os.environ | target.variables).get("WANDB_USERNAME")
         # What was asked for by name, and what it stood for.
         self.answers: dict[str, Version | None] = {}
         try:
@@ -132,8 +134,8 @@ class Registry:
 
     @property
     def user(self) -> str:
-        """Name by which W&B knows the user."""
-        return str(self._api.viewer.username)
+        """Name of who acts: see find_user in evaluate, which notes promotions."""
+        return self._username or str(self._api.viewer.username)
 
     def list_metadata(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         """Return name:vN and metadata of each version of an artifact.
@@ -143,7 +145,10 @@ class Registry:
         """
         newest = self._find(f"{name}:latest")
         if newest is None:
-            raise ArtifactError(f"There is no artifact {name!r} in the project {self._path!r}.")
+            raise ArtifactError(
+                f"There is no artifact {name!r} in the project {self._path!r}: name another "
+                "project by main.project_name=<project>, or run the pipeline first."
+            )
         versions = self._api.artifacts(newest.type, f"{self._path}/{name}")
         return [(_version(version).name, version.metadata) for version in versions]
 

@@ -12,13 +12,15 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pipeline import unchanged
+from pipeline.compiling import compiled_ahead
 from pipeline.config import parse_steps
 from pipeline.registry import Registry, Version
 from pipeline.report import Report
 from pipeline.root import ROOT
 from pipeline.schema import Config
 from pipeline.signals import holding_signals
-from pipeline.standby import IS_POSSIBLE, Standbys
+from pipeline.standby import IS_POSSIBLE
+from pipeline.standbys import Standbys
 from pipeline.steps import Artifact, Deferred, Made, Step, take_over
 from pipeline.sweeps.process import THIS, postponed
 from pipeline.trials import refuse_if_stopped
@@ -112,6 +114,7 @@ class Pipeline:
             report.end()
             return report
 
+        self._resources.enter_context(compiled_ahead())
         standbys = self._open_standbys([step.name for step in steps])
 
         from pipeline.execution import Execution
@@ -121,15 +124,17 @@ class Pipeline:
         return report
 
     def _open_standbys(self, names: list[str]) -> Standbys | None:
-        """Return what waits for the steps' turns; in a sweep it stays from trial to trial."""
+        """Return what forks the steps; in a sweep it stays from trial to trial."""
         main = self._config.main
         if not main.preload or main.dry_run or not IS_POSSIBLE:
             return None
-        standbys = THIS.standbys or Standbys(ROOT, THIS.is_trial)
+        standbys = THIS.standbys or Standbys(ROOT, is_kept=THIS.is_trial)
         if THIS.is_trial:
             THIS.standbys = standbys
         else:
             self._resources.callback(standbys.close)
+            if not THIS.plan:  # the end of a sweep says nothing about the next pipeline
+                self._resources.callback(standbys.note_ran)
         may_run = set(names) - postponed(self._config).keys()
         standbys.prepare_as_before(may_run, inherited())
         return standbys

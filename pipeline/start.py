@@ -12,6 +12,7 @@ from pipeline.schema import register_schema
 from pipeline.signals import stop_on_signals
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.process import THIS
+from pipeline.sweeps.trial import read_trials
 from pipeline.trials import StoppedError, stop_workers
 
 
@@ -28,12 +29,12 @@ def run_main(task: Callable[..., Any]) -> int:
     Raises:
         SystemExit: A pipeline failed, and says why; or Hydra has shown what was asked for.
     """
-    # Imports make hundreds of thousands of objects and no garbage: looking for it as often as
-    # Python does by default takes a tenth of their time.
-    gc.set_threshold(50_000)
-    register_schema()
     stopped = stop_on_signals(stop_workers)
     try:
+        # Imports make hundreds of thousands of objects and no garbage: looking for it as often as
+        # Python does by default takes a tenth of their time.
+        gc.set_threshold(50_000)
+        register_schema()
         sys.argv[1:] = expand_arguments(sys.argv[1:])
         with raised_by_hydra():
             task()
@@ -52,6 +53,8 @@ def run_main(task: Callable[..., Any]) -> int:
         print(message, file=sys.stderr)  # noqa: T201
         return 1
     finally:
+        if THIS.standbys:
+            THIS.standbys.close()
         # At the end, Python would look for garbage in all that mlflow and wandb have built up: half
         # a second, for memory that the system takes back anyway.
         gc.freeze()
@@ -68,9 +71,9 @@ def _finish_sweep(plan: Plan, task: Callable[..., Any], stopped: Event) -> int:
 
 def _end_stopped() -> int:
     """Say that it was stopped, and what came of the trials if it was a sweep; return exit code."""
-    if THIS.plan:
+    if THIS.plan and (trials := read_trials(THIS.plan.folder, THIS.plan.id)):
         from pipeline.sweeps.finish import show_sweep
 
-        show_sweep(THIS.plan)
+        show_sweep(THIS.plan, trials)
     print("\nStopped. What was running is marked as failed.", file=sys.stderr)  # noqa: T201
     return 130

@@ -6,10 +6,12 @@ refuses further ones, and then the sweep is at its end. A worker whose sweep is 
 perhaps, stops itself in the same way.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
 import time
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -19,6 +21,7 @@ from hydra.types import RunMode
 
 from pipeline.errors import PipelineError
 from pipeline.signals import STOP_SIGNALS, handle, ignore_signals
+from pipeline.sweeps.forking import stop_forking
 
 # Seconds between two looks at whether the sweep is still there.
 _PAUSE = 1.0
@@ -34,6 +37,7 @@ class _Worker:
     is_stopped = False
     has_trial = False
     is_watching = False
+    is_child = False
 
 
 class StopTrials(Callback):
@@ -56,25 +60,37 @@ class StopTrials(Callback):
                 # SIGINT is what the sweep sends; one that was to be ignored, as by nohup, stays so.
                 if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
                     handle(number, _stop_trial)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if not _Worker.is_watching:
             _Worker.is_watching = True
+            _Worker.is_child = os.getppid() == self._sweep
+            gc.freeze()  # or joblib looks for garbage in all that was imported, after each trial
+            gc.set_threshold(50_000)  # as in the sweep's own process: see pipeline.start
             Thread(target=_stop_with, args=[self._sweep], daemon=True).start()
 
     def on_job_end(self, *_: Any, **__: Any) -> None:
         """Take note that a trial has ended: between two of them there is nothing to stop."""
-        if _Worker.has_trial and os.getppid() != self._sweep:
+        if _Worker.has_trial and not _is_there(self._sweep):
             os._exit(1)  # nobody takes its result
         _Worker.has_trial = False
 
 
 def _stop_with(sweep: int) -> None:
-    """Stop this worker when the process of the sweep, its parent, is gone."""
-    while os.getppid() == sweep:
+    """Stop this worker when the process of the sweep is gone."""
+    while _is_there(sweep):
         time.sleep(_PAUSE)
     os.kill(os.getpid(), signal.SIGINT)
     while _Worker.has_trial:
         time.sleep(_PAUSE)
     os._exit(1)
+
+
+def _is_there(sweep: int) -> bool:
+    """Tell whether the process of the sweep has not ended."""
+    if _Worker.is_child:
+        return os.getppid() == sweep
+    parent = multiprocessing.parent_process()  # as it is called although another process forked
+    return parent is not None and parent.is_alive()
 
 
 def _stop_trial() -> None:
@@ -97,8 +113,18 @@ def refuse_if_stopped() -> None:
 
 def stop_workers() -> bool:
     """Ask the workers of this process to stop; return whether there are any."""
-    workers = multiprocessing.active_children()
-    for worker in workers:
-        if worker.pid is not None:
-            os.kill(worker.pid, signal.SIGINT)
-    return bool(workers)
+    if not multiprocessing.active_children():
+        stop_forking()
+        return False
+    Thread(target=_stop_all, daemon=True).start()
+    return True
+
+
+def _stop_all() -> None:
+    """Ask workers to stop until there are none: one that begins doesn't hear it yet."""
+    while workers := multiprocessing.active_children():
+        for worker in workers:
+            if worker.pid is not None:
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(worker.pid, signal.SIGINT)
+        time.sleep(_PAUSE)

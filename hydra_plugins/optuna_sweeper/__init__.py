@@ -22,6 +22,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cores import count_workers
+from pipeline.trials import StoppedError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -207,7 +208,13 @@ def corners(space: "Mapping[str, BaseDistribution]") -> list[list[str]]:
 
 
 def read_score(job: JobReturn) -> tuple[float | None, str]:
-    """Return a trial's score, or None and what went wrong."""
+    """Return a trial's score, or None and what went wrong.
+
+    Raises:
+        StoppedError: The sweep was asked to stop.
+    """
+    if isinstance(job._return_value, StoppedError):  # its property would print a line about it
+        raise job._return_value
     try:
         score = job.return_value
     except Exception as error:  # whatever the trial raised, it is told

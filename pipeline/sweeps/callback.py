@@ -6,6 +6,7 @@ writes down what comes of each trial, and says at once if one fails.
 
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Collection
@@ -17,10 +18,17 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config import parse_steps
+from pipeline.cores import thread_limits
 from pipeline.errors import PipelineError
+from pipeline.root import ROOT
+from pipeline.schema import SweepEvaluate
+from pipeline.standby import IS_POSSIBLE
+from pipeline.standbys import Standbys
 from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.process import THIS
 from pipeline.sweeps.trial import Notes, Trial, write_trial
+from pipeline.sweeps.workers import prepare_workers
 from pipeline.trials import StoppedError
 
 logger = logging.getLogger(__name__)
@@ -31,6 +39,8 @@ class TrackTrials(Callback):
 
     # All of it that a worker needs; None outside of a sweep.
     _plan: Plan | None = None
+    # Folder of the steps' fork servers; None where each process has its own, or none.
+    _servers: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check that the sweep makes sense.
@@ -42,12 +52,18 @@ class TrackTrials(Callback):
         except PipelineError as error:
             sys.exit(str(error))
         THIS.plan = self._plan = plan
+        if plan.workers > 1 and config.main.preload and IS_POSSIBLE:
+            self._servers = prepare_workers(_steps_of(config), plan.workers)
 
     def on_job_start(self, *_: Any, **__: Any) -> None:
         """Begin to take notes of a trial."""
         if self._plan:
             THIS.is_trial, THIS.notes, THIS.workers = True, Notes(), self._plan.workers
             THIS.started_at = time.monotonic()
+            if self._plan.workers > 1:
+                os.environ.update(thread_limits(self._plan.workers))
+            if self._servers and THIS.standbys is None:
+                THIS.standbys = Standbys(ROOT, self._servers, is_kept=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Write down what came of a trial, and say it.
@@ -73,9 +89,19 @@ class TrackTrials(Callback):
         )
         write_trial(trial, Path(config.hydra.runtime.output_dir))
         _tell(trial, self._plan.varied)
-        if failure and not isinstance(job_return._return_value, StoppedError):
-            # Told and written down. Hydra's own sweeper would end with the batch that it is in.
+        is_stopped = isinstance(job_return._return_value, StoppedError)
+        if failure and (self._plan.is_one_batch or not is_stopped):
+            # Told and written down. Hydra's own sweeper would end with the batch that it is in, as
+            # it has to if others are to come and the sweep was stopped.
             job_return.return_value, job_return.status = math.nan, JobStatus.COMPLETED
+
+
+def _steps_of(config: DictConfig) -> set[str]:
+    """Return the step that trials most likely run, and the one that runs after them."""
+    steps = {"train_random_forest"}
+    if config.sweep.evaluate != SweepEvaluate.none:
+        steps.add("evaluate")
+    return steps.intersection(parse_steps(config.main.execute_steps))
 
 
 def read_result(job: JobReturn) -> tuple[float | None, str]:

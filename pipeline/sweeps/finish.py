@@ -72,12 +72,10 @@ def _conclude(
             tell(f"The sweep is at {target.sign_in(page)}")
 
 
-def show_sweep(plan: Plan) -> None:
-    """Print the trials of a sweep that was stopped."""
-    trials = read_trials(plan.folder, plan.id)
-    if trials:
-        _log_plainly(plan.folder)
-        logger.info("\n%s", show_table(make_sweep(plan, trials)))
+def show_sweep(plan: Plan, trials: list[Trial]) -> None:
+    """Print the trials of a sweep that was stopped, of which there is at least one."""
+    _log_plainly(plan.folder)
+    logger.info("\n%s", show_table(make_sweep(plan, trials)))
 
 
 def _log_plainly(folder: Path) -> None:

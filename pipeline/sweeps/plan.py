@@ -37,6 +37,7 @@ class Plan:
         workers: Trials that run side by side.
         maximize: Whether a higher score is better.
         is_comparable: Whether one of the trials can be called the best.
+        is_one_batch: Whether all trials are handed to the launcher at once.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Plan:
     workers: int
     maximize: bool
     is_comparable: bool
+    is_one_batch: bool
 
 
 def make_plan(config: DictConfig, sweep: str) -> Plan:
@@ -94,6 +96,7 @@ def make_plan(config: DictConfig, sweep: str) -> Plan:
         workers=max(1, int(min(count_workers(config.hydra.launcher), trials))),
         maximize=sweeper.get("direction", "maximize") == "maximize",
         is_comparable=not incomparable,
+        is_one_batch=not is_search and sweeper.get("max_batch_size") is None,
     )
 
 

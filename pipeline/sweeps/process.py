@@ -7,7 +7,7 @@ from pipeline.schema import Config, SweepEvaluate
 from pipeline.sweeps.trial import Notes
 
 if TYPE_CHECKING:
-    from pipeline.standby import Standbys
+    from pipeline.standbys import Standbys
     from pipeline.sweeps.plan import Plan
 
 
@@ -21,7 +21,7 @@ class Process:
         is_trial: Whether it runs a trial now.
         workers: Trials that run at the same time as its own, which counts as well.
         started_at: When its trial began, on the monotonic clock.
-        standbys: Processes that wait for the steps of its next trial; None before its first one.
+        standbys: What forks the steps of its trials; None before the first one.
     """
 
     plan: "Plan | None" = None

@@ -132,7 +132,8 @@ def check_environments(root: Path) -> Iterator[Finding]:
     """
     name = "environments"
     yield from _check_pins(root)
-    found = find_used(root)
+    # Components that ask for the same share one.
+    found = list({item.folder: item for item in find_used(root)}.values())
     for item in found:
         if item.state == State.broken:
             said = f"that of {item.component} lacks {', '.join(item.lacks)}"

@@ -22,11 +22,14 @@ from wandb_server import Server, ensure_running, service
 Main = Callable[..., Finished]
 Start = Callable[..., Program]
 
-# What main.py imports, if it has anything to run.
+# What main.py imports, if it has anything to run; the end of a sweep draws.
 LIBRARIES = (
     "hydra.main",
     "mlflow.projects",
     "mlflow.store.tracking.sqlalchemy_store",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "wandb.apis.public",
 )
 

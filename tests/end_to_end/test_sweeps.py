@@ -3,19 +3,46 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import wandb
 
-from tests.end_to_end.commands import open_store, run
-from tests.end_to_end.conftest import SWEEP, Main
+from tests.end_to_end.commands import open_store, run, wait_for_runs
+from tests.end_to_end.conftest import SWEEP, Main, Start
+from tests.pipeline.test_locks import wait_until
 from wandb_server import Server
 
 DEPTH = "random_forest_pipeline.random_forest.max_depth"
+# A step that trains, but for its forest: the deeper it is, the better. It notes the depths, and the
+# second time that it runs it doesn't end by itself.
+LIGHT = """
+import argparse, signal
+from pathlib import Path
+import wandb, yaml
+
+parser = argparse.ArgumentParser()
+for name in ("train_artifact", "export_artifact", "model_config"):
+    parser.add_argument(f"--{name}")
+given, _ = parser.parse_known_args()
+depth = yaml.safe_load(Path(given.model_config).read_text())["random_forest"]["max_depth"]
+with wandb.init(job_type="train_random_forest", config={"max_depth": depth}) as run:
+    run.use_artifact(given.train_artifact)
+    with Path(NOTES).open("a") as notes:
+        print(depth, file=notes)
+    if len(Path(NOTES).read_text().split()) == 2:
+        signal.pause()
+    model = wandb.Artifact(given.export_artifact, type="model")
+    with model.new_file("depth") as file:
+        print(depth, file=file)
+    version = run.log_artifact(model).wait().version
+    run.summary.update({"val/roc_auc_ovo": depth / 10, "output/model_export": version})
+"""
 
 
 @dataclass(frozen=True)
@@ -168,3 +195,53 @@ def test_a_search_takes_over_trials_that_have_ended_and_goes_by_their_scores(
     api.flush()
     runs = api.runs("local/songs", {"group": "search"})
     assert {found.job_type for found in runs} == {"sweep"}
+
+
+@pytest.fixture
+def light(clone: Path, tmp_path: Path) -> Iterator[Path]:
+    """Where the clone's step that trains notes the depths while it is a light one."""
+    program, notes = clone / "train_random_forest" / "run.py", tmp_path / "depths"
+    usual = program.read_text()
+    program.write_text(f"NOTES = {str(notes)!r}\n{LIGHT}")
+    yield notes
+    program.write_text(usual)
+
+
+@pytest.mark.usefixtures("agent")
+def test_an_interrupted_search_goes_on_with_the_scores_of_trials_that_had_finished(
+    light: Path, start_main: Start, api: wandb.Api
+) -> None:
+    search = (
+        *("interrupted", "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2"),
+        *("main.execute_steps=train_random_forest", "main.preload=false", f"{DEPTH}=range(1,9)"),
+    )
+    process = start_main(*search)
+    wait_for_runs(api, "local/songs", {"group": "interrupted"}, count=2)
+    wait_until(lambda: light.read_text().count("\n") == 2)
+
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Sweep interrupted: 1 trial, 0 failed" in said, said + errors
+    assert "Stopped. What was running is marked as failed." in errors
+    first, second = light.read_text().split()
+
+    process = start_main(*search)
+    said, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 0, said + errors
+    assert light.read_text().split() == [first, second, second]
+    table = said[said.index("Sweep interrupted: 2 trials, 0 failed;") :]
+    ranked = re.findall(r"^(\d) +(\d) +(\S+) .* (\w+)$", table, re.MULTILINE)
+    trials = [
+        ("0", first, f"0.{first}000", "reused"),
+        ("1", second, f"0.{second}000", "finished"),
+    ]
+    assert ranked == sorted(trials, key=lambda trial: trial[2], reverse=True)
+    api.flush()
+    runs = api.runs("local/songs", {"group": "interrupted", "jobType": "train_random_forest"})
+    states = [(str(found.config["max_depth"]), found.state) for found in runs]
+    assert sorted(states) == sorted([(first, "finished"), (second, "failed"), (second, "finished")])
+    best = api.artifact("songs/model_export:best-interrupted")
+    assert str(best.logged_by().config["max_depth"]) == ranked[0][1]

@@ -17,7 +17,7 @@ from mlflow.exceptions import ExecutionException
 
 from pipeline import backend, leash
 from pipeline.signals import holding_signals, stop_on_signals
-from pipeline.standby import Standbys
+from pipeline.standbys import Standbys
 
 WRITES = "import os, sys; open('written', 'w').write(repr((sys.argv[1:], dict(os.environ))))"
 KILLS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"

@@ -13,12 +13,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
-from sklearn.metrics import get_scorer_names
 
 from pipeline.config import STEPS, parse_steps, validate
 from pipeline.errors import ConfigError
 from pipeline.schema import Config, register_schema
-from pipeline.scorers import SCORERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,10 +42,6 @@ def changed(overrides: list[str]) -> DictConfig:
     for override in OverridesParser.create().parse_overrides(overrides):
         OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
     return config
-
-
-def test_metrics_are_those_that_the_steps_library_has() -> None:
-    assert sorted(SCORERS) == get_scorer_names()
 
 
 def test_what_makes_a_model_simpler_may_be_null() -> None:
@@ -100,6 +94,13 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["main.execute_steps=[]"], "main.execute_steps is empty"),
         (["main.execute_steps=3"], "give a list or names separated by commas"),
         (["metrics=[]"], "metrics is empty"),
+        (["evaluate.previous_alias=prod"], "previous_alias=prod is evaluate.production_alias as"),
+        (["artifacts.test_data=train_data.parquet"], "artifacts.train_data has that name. Give"),
+        (["main.experiment_name=''"], "main.experiment_name has 0 characters: give it 1 to 128"),
+        (
+            ["random_forest_pipeline.random_forest.max_features=sqr"],
+            "max_features=sqr: there is no such choice. Did you mean 'sqrt'? Choose sqrt or log2,",
+        ),
         (["evaluate.thresholds={auc: 0.9}"], "names 'auc', which is not one of metrics"),
         (["evaluate.thresholds={accuracy: high}"], "give a number for each metric"),
         (["evaluate.thresholds=0.9"], "give a number for each metric"),
@@ -121,7 +122,31 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         (["dataset.columns.tempo.minimum=400"], "tempo: minimum=400 is above maximum=300."),
         (["dataset.columns.title.max_null_fraction=80"], "=80: give a share from 0 to 1."),
         (
-            ["dataset.task=regression", "segregate.stratify=key", "metrics=[r2,accuracy]"],
+            ["metrics=[accuracy,r2]"],
+            "metrics: 'r2' judges numbers, and the classes of genre are texts (dataset.columns."
+            "genre.type=string). Take scorers of classes, such as [accuracy,f1_macro].",
+        ),
+        (
+            ["metrics=[f1]"],
+            "metrics: 'f1' judges a class 1 (or true) against a class 0, and the classes of genre "
+            "are texts (dataset.columns.genre.type=string). Take the mean of all classes, f1_macro",
+        ),
+        (
+            ["metrics=[recall_samples]"],
+            "metrics: 'recall_samples' judges several labels a row, and genre is one. Take the "
+            "mean of all classes, recall_macro.",
+        ),
+        (
+            ["dataset.task=regression"],
+            "dataset.task=regression predicts numbers, and the target genre holds none (dataset."
+            "columns.genre.type=string). Take dataset.task=classification or another target.",
+        ),
+        (
+            [
+                *("dataset.task=regression", "dataset.columns.genre.type=integer"),
+                *("dataset.columns.genre.allowed=null", "segregate.stratify=key"),
+                "metrics=[r2,accuracy]",
+            ],
             "Add random_forest_pipeline.stratify=null random_forest_pipeline.random_forest."
             "criterion=squared_error random_forest_pipeline.random_forest.class_weight=null "
             "'metrics=[r2,neg_mean_absolute_error]'",

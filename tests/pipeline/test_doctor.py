@@ -257,6 +257,8 @@ def test_environments_are_ready_half_built_being_made_or_broken(
     assert states() == [State.missing, State.missing]
     activation(load_project(str(component)), component, "uv")
     assert states() == [State.ready, State.ready]
+    said = [item.said for item in check_environments(tmp_path) if item.grade == Grade.ok]
+    assert said[0].startswith("1 ready (")
     folder = find_used(tmp_path)[0].folder
     unfinished_mark(folder).touch()
     assert states() == [State.unfinished, State.unfinished]

@@ -131,6 +131,30 @@ def test_a_changed_added_or_removed_file_shows_but_for_pages_and_compiled_ones(
     ]
 
 
+def test_what_a_run_or_a_test_leaves_in_a_step_s_folder_is_no_change(
+    component: Path, facts_of: Callable[..., Facts]
+) -> None:
+    old = facts_of()
+    for left in (
+        "wandb/debug-internal.log",
+        "wandb/run-20261121_120000-abc/files/output.log",
+        "artifacts/raw_data.parquet:v0/raw_data.parquet",
+        "mlruns/0/meta.yaml",
+        "mlflow.db",
+        "mlflow.db-journal",
+        "outputs/2026-11-21/main.log",
+        ".pytest_cache/v/cache/lastfailed",
+        ".ipynb_checkpoints/run-checkpoint.py",
+        ".DS_Store",
+    ):
+        (component / left).parent.mkdir(parents=True, exist_ok=True)
+        (component / left).write_text("left behind")
+    assert facts_of() == old
+
+    (component / "classes.csv").touch()  # a file that git doesn't have may matter all the same
+    assert differences(old, facts_of()) == ["classes.csv is new"]
+
+
 def test_a_source_is_known_by_its_content(
     component: Path, tmp_path: Path, facts_of: Callable[..., Facts]
 ) -> None:

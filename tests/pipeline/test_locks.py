@@ -12,7 +12,7 @@ from pipeline.locks import locked
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -36,7 +36,7 @@ def test_a_long_wait_is_told_once_and_ends_with_the_lock(
     other.join(30)
 
     assert events == ["taken"]
-    assert caplog.messages == [f"Waiting for another pipeline that holds the lock {path} ..."]
+    assert caplog.messages == [f"Waiting for another process that holds the lock {path} ..."]
 
 
 def test_a_free_lock_is_taken_without_a_word(

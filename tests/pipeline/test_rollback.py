@@ -47,7 +47,10 @@ def roll_back(python: WarmPython) -> Callable[..., Finished]:
     return roll_back
 
 
-def test_there_and_back(api: wandb.Api, roll_back: Callable[..., Finished]) -> None:
+def test_there_and_back(
+    api: wandb.Api, roll_back: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
     nothing = roll_back("main.project_name=back")
     assert nothing.returncode == 1
     assert "of local/back/model_export, model_export:v0 holds prod, no version holds previous" in (
@@ -71,7 +74,7 @@ def test_there_and_back(api: wandb.Api, roll_back: Callable[..., Finished]) -> N
     assert api.artifact("back/model_export:prod").version == "v0"
     assert api.artifact("back/model_export:previous").version == "v1"
     assert told[0] == "model_export:v0 is tagged prod."
-    moved = r"....-..-.. ..:.. UTC  model_export:%s -> model_export:%s  rollback by local\b.*"
+    moved = r"....-..-.. ..:.. UTC  model_export:%s -> model_export:%s  rollback by grace\b.*"
     assert re.fullmatch(moved % ("v1", "v0"), told[2])
     assert told[3] == "    v1 was slow."
     assert re.fullmatch(moved % ("v0", "v1"), told[5])
@@ -100,7 +103,7 @@ def test_history_tells_a_tag_by_hand_from_a_promotion(
         "No record says how it got prod: it was tagged by hand, or long ago.\n"
     )
     assert missing.returncode == 1
-    assert "There is no artifact 'model_export' in the project 'local/nothing-here'." in (
+    assert "There is no artifact 'model_export' in the project 'local/nothing-here': name" in (
         missing.stderr
     )
 

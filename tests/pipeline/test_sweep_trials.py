@@ -12,6 +12,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from joblib import cpu_count
 
 from pipeline.errors import ConfigError
 from pipeline.overrides import expand_arguments
@@ -25,6 +26,7 @@ from tests.warm import Finished, WarmPython
 
 # The real config and callbacks around a task that takes no time.
 PROGRAM = """
+import os, sys
 import hydra
 from pipeline.schema import register_schema
 from pipeline.sweeps import process
@@ -36,11 +38,16 @@ def program(config):
     depth = config.random_forest_pipeline.random_forest.max_depth
     if depth == 2:
         raise ValueError("two is too few")
+    threads = os.environ.get("OMP_NUM_THREADS")
     process.THIS.notes.model = f"model:v{depth}, {process.THIS.workers} at once"
+    process.THIS.notes.versions = [f"threads {threads}"]
+    if process.THIS.workers > 1:
+        process.THIS.notes.versions.append(f"mlflow imported {'mlflow' in sys.modules}")
     return float("nan") if depth == 3 else depth
 
-program()
-print("sweep", process.THIS.plan.id)
+if __name__ == "__main__":
+    program()
+    print("sweep", process.THIS.plan.id)
 """
 # main.py's start with a task that does nothing.
 START = """
@@ -52,7 +59,8 @@ from pipeline.start import run_main
 def task(config):
     print("began")
 
-sys.exit(run_main(task))
+if __name__ == "__main__":
+    sys.exit(run_main(task))
 """
 # A trial that lasts, and notes its process and how it ends.
 LASTS = """
@@ -74,8 +82,12 @@ def program(config):
         notes.with_suffix(".end").write_text(str(error))
         raise
 
-program()
+if __name__ == "__main__":
+    program()
 """
+JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+IN_ITS_TURN = "mlflow imported False"
+CORES = cpu_count()
 DEPTH = "random_forest_pipeline.random_forest.max_depth"
 
 
@@ -97,15 +109,20 @@ def run(python: WarmPython) -> Callable[..., Finished]:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "workers"),
+    ("overrides", "workers", "process"),
     [
-        (["hydra.sweeper.max_batch_size=1"], 1),
-        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], 2),
+        (["hydra.sweeper.max_batch_size=1"], 1, ["threads None"]),
+        (JOBLIB, 2, [f"threads {max(1, CORES // 2)}", "mlflow imported True"]),
+        ([*JOBLIB, "main.preload=false"], 2, [f"threads {max(1, CORES // 2)}", IN_ITS_TURN]),
     ],
-    ids=["basic", "joblib"],
+    ids=["basic", "joblib", "joblib, nothing ahead"],
 )
 def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
-    overrides: list[str], workers: int, tmp_path: Path, run: Callable[..., Finished]
+    overrides: list[str],
+    workers: int,
+    process: list[str],
+    tmp_path: Path,
+    run: Callable[..., Finished],
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"ROOT = {str(ROOT)!r}\n{PROGRAM}")
@@ -121,6 +138,7 @@ def test_a_trial_that_fails_or_gives_nan_costs_that_trial_and_is_told_at_once(
     trials = read_trials(tmp_path / "swept", sweep)
     assert [trial.score for trial in trials] == [1, None, None, 4]
     assert trials[3].notes.model == f"model:v4, {workers} at once"
+    assert trials[3].notes.versions == process
     assert [trial.state for trial in trials] == ["finished", "failed", "failed", "finished"]
     assert trials[3].config["random_forest_pipeline"]["random_forest"]["max_depth"] == 4
 
@@ -157,6 +175,33 @@ def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
         wait_for_end(int(note.read_text()))
         assert note.with_suffix(".end").read_text().startswith("The sweep was stopped")
     assert not (tmp_path / "trial3").exists()
+
+
+def test_a_sweep_that_is_stopped_before_its_workers_are_there_ends_in_one_line(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"ROOT = {str(ROOT)!r}\n{START}")
+    sweep = subprocess.Popen(
+        [sys.executable, str(program), "-m", *JOBLIB, f"{DEPTH}=1,2,3"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    children = Path(f"/proc/{sweep.pid}/task/{sweep.pid}/children")
+    wait_until(lambda: any(map(is_forkserver, children.read_text().split())))
+    os.killpg(sweep.pid, signal.SIGINT)
+
+    said, _ = sweep.communicate(timeout=60)  # the end of the last process that could say something
+    assert said == "\nStopped. What was running is marked as failed.\n"
+    assert sweep.returncode == 130
+
+
+def is_forkserver(process: str) -> bool:
+    return b"multiprocessing.forkserver" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def plan(*overrides: str) -> Plan:
