@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.contestants import Contestant, make_floor, make_main, make_mlflow
+from benchmarks.contestants import Contestant, make_empty, make_floor, make_main, make_mlflow
 from benchmarks.place import HERE, BenchmarkError, Place, call, isolate
 from benchmarks.recording import StepCall, read_calls, start_recording
 from benchmarks.report import TracedStep
@@ -52,15 +52,16 @@ def make_contestants(
     calls: list[StepCall],
     tools: Mapping[str, Tool],
 ) -> dict[str, Contestant]:
-    """Make those of the parts that run all the steps, warm; record_calls has run main.py."""
+    """Make those of the parts that run all the steps, or none, warm; main.py has run before."""
     contestants = {
         "floor": make_floor(place, calls),
         "main": make_main(place, overrides),
         "mlflow": make_mlflow(place, overrides),
+        "empty": make_empty(place),
         **{name: tool.steps for name, tool in tools.items()},
     }
     contestants = {part: contestants[part] for part in parts if part in contestants}
-    for part in ("floor", "mlflow"):
+    for part in ("floor", "mlflow", "empty"):
         if part in contestants:
             warm_up(place, contestants[part], calls)
     return contestants

@@ -49,12 +49,28 @@ def make_main(place: Place, overrides: list[str]) -> Contestant:
 
 def make_mlflow(place: Place, overrides: list[str]) -> Contestant:
     """The pipeline by the mlflow command of the environment that the README makes."""
-    command = [str(place.python.with_name("mlflow")), "run", ".", "--env-manager", place.manager]
+    command = _mlflow_run(place, place.manager)
     options = ["-P", f"hydra_options={shlex.join(overrides)}"]
     label = f"mlflow run . --env-manager {place.manager}"
     # It leaves an empty folder behind where temporary ones go.
     variables = {"TMPDIR": str(place.scratch)}
     return Contestant(label, [*command, *options], place.project, variables, gets_variables=False)
+
+
+def make_empty(place: Place) -> Contestant:
+    """The mlflow command alone: a project that does nothing, with a store of its own."""
+    folder = place.folder / "empty"
+    folder.mkdir()
+    project = 'name: empty\nentry_points:\n  main: {command: "true"}\n'
+    (folder / "MLproject").write_text(project)
+    command = _mlflow_run(place, "local")
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    label = "mlflow run of a project that does nothing"
+    return Contestant(label, command, folder, store, gets_variables=False)
+
+
+def _mlflow_run(place: Place, manager: str) -> list[str]:
+    return [str(place.python.with_name("mlflow")), "run", ".", "--env-manager", manager]
 
 
 def make_floor(place: Place, calls: list[StepCall]) -> Contestant:

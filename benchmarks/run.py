@@ -29,7 +29,10 @@ from benchmarks.report import (
 from benchmarks.tools import pick
 from benchmarks.untracked import LABELS, UNTRACKED, open_untracked
 
-PARTS = ("floor", "main", "mlflow", *TOOLS, "steps", *CHANGES, *UNTRACKED, "big", "first")
+PARTS = (
+    *("floor", "main", "mlflow", "empty", *TOOLS, "steps"),
+    *(*CHANGES, *UNTRACKED, "big", "first"),
+)
 BESIDE_MAIN = ("mlflow", *TOOLS)
 # Minutes long: one round of them for each three of the others.
 LONG = ("trials", "untracked_trials", "big")

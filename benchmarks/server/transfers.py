@@ -3,7 +3,9 @@
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
@@ -11,7 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from benchmarks.place import BenchmarkError
+from benchmarks.place import ROOT, BenchmarkError
+from benchmarks.processes import processor_seconds
 from benchmarks.server.trackers import Tracker
 from wandb_server import Server, paths
 from wandb_server.auth import Signer
@@ -19,6 +22,8 @@ from wandb_server.urls import Urls
 
 _CHUNK = 1 << 20
 COPY, COPY_SYNC, MD5 = "cp", "cp, then sync", "MD5 of it"
+BARE = "bare socket: receive, MD5, sync"
+UPLOAD_PROCESSOR = "- by the server's processor time"
 UPLOAD, DOWNLOAD = "upload: one PUT", "download: one GET"
 SDK_UPLOAD, SDK_DOWNLOAD = "SDK: log_artifact, wait", "SDK: use_artifact, download"
 
@@ -57,9 +62,13 @@ def _transfer_once(
         COPY: _timed(lambda: _copy(source, target)),
         COPY_SYNC: _timed(lambda: _copy(source, target, sync=True)),
         MD5: _timed(lambda: _digest(source)),
-        UPLOAD: _timed(lambda: _put(source, urls.upload_blob(digest))),
-        DOWNLOAD: _timed(lambda: _get(urls.download(digest, "file"), target)),
+        BARE: _send_bare(source, target, digest),
     }
+    used = processor_seconds(server.health.pid)
+    seconds[UPLOAD] = _timed(lambda: _put(source, urls.upload_blob(digest)))
+    # Counted in hundredths of a second: for a small file it may be none.
+    seconds[UPLOAD_PROCESSOR] = max(0.01, processor_seconds(server.health.pid) - used)
+    seconds[DOWNLOAD] = _timed(lambda: _get(urls.download(digest, "file"), target))
     if _digest(target) != digest:
         raise BenchmarkError("the file came back otherwise.")
     target.unlink()
@@ -87,6 +96,29 @@ def _copy(source: Path, target: Path, *, sync: bool = False) -> None:
     subprocess.run(["cp", str(source), str(target)], check=True)
     if sync:
         subprocess.run(["sync", str(target)], check=True)
+
+
+def _send_bare(source: Path, target: Path, digest: str) -> float:
+    """Return the seconds for the file to a process that does only what can't be left out."""
+    target.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "benchmarks.server.receiver", str(target)]
+    command.append(str(source.stat().st_size))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout is None or not (port := process.stdout.readline().strip()):
+            raise BenchmarkError(f"{' '.join(command)} doesn't start.")
+        try:
+            with socket.create_connection(("127.0.0.1", int(port))) as link:
+                return _timed(lambda: _send(source, link, digest))
+        finally:
+            process.terminate()
+
+
+def _send(source: Path, link: socket.socket, digest: str) -> None:
+    with source.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            link.sendall(piece)
+    if (answer := link.recv(_CHUNK).decode()) != digest:
+        raise BenchmarkError(f"the bare receiver has {answer!r} instead of {digest}.")
 
 
 def _put(source: Path, url: str) -> None:
