@@ -7,13 +7,15 @@ seconds that an interrupted step has to end. See `pipeline.standby`, whose proce
 
 Who connects sends one request (see `receive`): the length of a JSON object in four bytes, and the
 object. It names `folder` and `program` of a step, and `modules`, the file with the names of the
-modules that the step is known to import. These are imported first. Then:
+modules that the step is known to import. These are imported first. If they include wandb, and
+`service` holds environment variables instead of null, wandb-core is started with these for the next
+step, while the other modules are imported. Then:
 
 - A request without descriptors is answered by "ready".
 - One with three descriptors, which become the step's standard files, also has `arguments` and
-  `variables`, all of the step's environment variables. A child is forked and becomes the step. A
-  line tells BEGUN and its process number, and in the end one tells ENDED and its exit code,
-  negative for a signal.
+  `variables`, all of the step's environment variables, and `is_kept`: whether more of them will
+  come. A child is forked and becomes the step. A line tells BEGUN and its process number, and in
+  the end one tells ENDED and its exit code, negative for a signal.
   Meanwhile, INTERRUPT and KILL are taken from the other end. If that is gone, the step is
   interrupted, and killed if it doesn't end in time.
 
@@ -23,6 +25,7 @@ Nothing but the standard library is imported here: the environment is the step's
 """
 
 import ast
+import atexit
 import builtins
 import contextlib
 import fcntl
@@ -34,11 +37,12 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -55,12 +59,61 @@ STANDBY_LOCKS = f"standby-*/{LOCK}"
 
 def main(listener: str, path: str, variables: str, grace: str) -> None:
     """Serve requests until told to end; in a child, become the step."""
+    outcome = Outcome()
+    atexit.register(outcome.end_at_once)  # what is registered first is called last
     with os.fdopen(int(variables), encoding="utf-8") as file:
         before = json.load(file)
     with socket.socket(fileno=int(listener)) as listening:
         listening.set_inheritable(False)
         job = ForkServer(listening, Path(path), float(grace)).serve()
-    become(job, before)
+    outcome.keep(lambda: become(job, before))
+
+
+@dataclass
+class Outcome:
+    """How a step's program has ended.
+
+    Attributes:
+        code: Its exit code; None if Python is to find that out.
+    """
+
+    code: int | None = None
+
+    def keep(self, program: Callable[[], None]) -> None:
+        """Call a program, and let what it raises pass."""
+        try:
+            program()
+            self.code = 0
+        except SystemExit as ended:
+            code = ended.code
+            self.code = code & 255 if isinstance(code, int) else int(code is not None)
+            raise
+        except Exception:
+            self.code = 1
+            raise
+
+    def end_at_once(self) -> None:
+        """End this process, rather than have Python take apart all that was imported.
+
+        That takes up to half a second. Python itself ends what has left files open, whose last
+        lines it may still hold.
+        """
+        if self.code is None or any(map(_is_written, Path("/proc/self/fd").iterdir())):
+            return
+        with contextlib.suppress(OSError, ValueError):  # Python's own end tells it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.code)
+
+
+def _is_written(descriptor: Path) -> bool:
+    """Tell whether a descriptor, but for the standard ones, is a file or a pipe for writing."""
+    number = int(descriptor.name)
+    with contextlib.suppress(OSError):  # that of the folder that was listed
+        mode, flags = os.fstat(number).st_mode, fcntl.fcntl(number, fcntl.F_GETFL)
+        is_file = stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
+        return number > 2 and is_file and flags & os.O_ACCMODE != os.O_RDONLY
+    return False
 
 
 @dataclass
@@ -81,6 +134,70 @@ class Job:
 
 
 @dataclass
+class Service:
+    """A process that has started wandb-core for one step, and ends it.
+
+    The SDK starts wandb-core when a run begins, and waits for it, unless WANDB_SERVICE says where
+    one listens. Its parent is what it ends with.
+
+    Attributes:
+        variables: What it was started with.
+        channel: It tells the value of WANDB_SERVICE, and then waits for the step's exit code; it
+            ends as well when nobody holds this end any more.
+        process: Its number.
+    """
+
+    variables: dict[str, str]
+    channel: socket.socket
+    process: int
+
+    @classmethod
+    def start(cls, variables: dict[str, str]) -> "Service":
+        """Start it, in a process that has imported wandb and has no threads."""
+        ours, theirs = socket.socketpair()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+        process = os.fork()
+        if process:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+            theirs.close()
+            return cls(variables, ours, process)
+        # The step's own start of wandb-core tells what is wrong; nobody would know this process.
+        with contextlib.suppress(Exception):
+            os.setsid()
+            # Others wait for the end of what this process inherited.
+            os.closerange(3, theirs.fileno())
+            os.closerange(theirs.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+            os.environ.update(variables)
+            wandb = sys.modules["wandb"]
+            wandb.setup()
+            theirs.sendall(os.environ["WANDB_SERVICE"].encode())
+            if code := theirs.recv(1):
+                wandb.teardown(code[0])
+        os._exit(0)
+
+    def address(self) -> str:
+        """Wait until it listens; return the value of WANDB_SERVICE, or nothing if it failed."""
+        with self.channel:
+            return self.channel.recv(4096).decode()
+
+    def end(self, code: int) -> None:
+        """Let it end, after a step with that exit code.
+
+        A run that was open when a signal killed the step stays open: it has crashed.
+        """
+        if code < 0:
+            os.kill(self.process, signal.SIGKILL)
+        else:
+            with contextlib.suppress(OSError):  # it has failed
+                self.channel.sendall(bytes([code]))
+        self.channel.close()
+
+    def has_ended(self) -> bool:
+        """Tell whether it is gone."""
+        return os.waitpid(self.process, os.WNOHANG) != (0, 0)
+
+
+@dataclass
 class Turn:
     """A step at work.
 
@@ -88,6 +205,7 @@ class Turn:
         channel: Connection of whoever asked for it.
         process: Number of its process, which leads a group.
         ended: A descriptor that can be read once the process has ended.
+        service: Its wandb-core, if that was started ahead.
         is_interrupted: Whether it was.
         deadline: When it is killed, on the monotonic clock.
     """
@@ -95,6 +213,7 @@ class Turn:
     channel: socket.socket
     process: int
     ended: int
+    service: Service | None
     is_interrupted: bool = False
     deadline: float = float("inf")
 
@@ -121,6 +240,8 @@ class ForkServer:
     temporary: Path = field(default_factory=lambda: make_temporary())
     folders: list["tempfile.TemporaryDirectory[str]"] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
+    service: Service | None = None
+    ending: list[Service] = field(default_factory=list)
     is_ending: bool = False
 
     def serve(self) -> Job:
@@ -144,6 +265,8 @@ class ForkServer:
         leave(self.path)
 
     def _end(self, code: int) -> NoReturn:
+        if self.service:
+            self.service.end(0)
         shutil.rmtree(self.temporary, ignore_errors=True)
         leave(self.path)
         end(code)
@@ -179,8 +302,13 @@ class ForkServer:
             turn.kill()
         _, status = os.waitpid(turn.process, 0)
         os.close(turn.ended)
-        tell(turn.channel, f"{ENDED} {os.waitstatus_to_exitcode(status)}")
+        code = os.waitstatus_to_exitcode(status)
+        tell(turn.channel, f"{ENDED} {code}")
         turn.channel.close()
+        self.ending = [service for service in self.ending if not service.has_ended()]
+        if turn.service:
+            turn.service.end(code)
+            self.ending.append(turn.service)
 
     def _answer(self) -> Job | None:
         """Do what a connection asks for; return a job in a child that is to do it."""
@@ -190,23 +318,49 @@ class ForkServer:
             channel.close()
             return None
         request, files = received
-        known = self._preload(Path(request["modules"]), Path(request["folder"], request["program"]))
+        known = self._preload(request)
         if not files:
             tell(channel, "ready")
             channel.close()
             return None
         # Only the thread that forks lives on in a child.
         job = Job(request, threading.active_count() > 1, known, frozenset(sys.modules))
-        return job if self._fork(channel, files) else None
+        service = self._take_service(request)
+        if not self._fork(channel, files, service):
+            if request["is_kept"]:
+                self._start_service(request)
+            return None
+        if service and (address := service.address()):
+            request["variables"]["WANDB_SERVICE"] = address
+        return job
 
-    def _fork(self, channel: socket.socket, files: Sequence[int]) -> bool:
+    def _take_service(self, request: dict[str, Any]) -> Service | None:
+        """Return the wandb-core that a step can have, if there is one."""
+        if self.service is None or self.service.variables != request["service"]:
+            return None
+        taken, self.service = self.service, None
+        return taken
+
+    def _start_service(self, request: dict[str, Any]) -> None:
+        """Start wandb-core for the next step."""
+        variables = request["service"]
+        if variables is None or threading.active_count() > 1:
+            return
+        if self.service and self.service.variables != variables:
+            self.service.end(0)
+            self.ending.append(self.service)
+            self.service = None
+        if self.service is None:
+            self.service = Service.start(variables)
+
+    def _fork(self, channel: socket.socket, files: Sequence[int], service: Service | None) -> bool:
         """Make a child with standard files; True in it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         process = os.fork()
         if process:
             for file in files:
                 os.close(file)
-            self.turns.append(Turn(channel, process, os.pidfd_open(process)))
+            self.turns.append(Turn(channel, process, os.pidfd_open(process), service))
             tell(channel, f"{BEGUN} {process}")
         else:
             os.setsid()
@@ -217,6 +371,9 @@ class ForkServer:
             for turn in self.turns:
                 turn.channel.close()
                 os.close(turn.ended)
+            for known in [self.service, *(turn.service for turn in self.turns)]:
+                if known:
+                    known.channel.close()
             # wandb makes a folder for media when it is imported, and removes it when it ends. So
             # the end of one child would remove it for all, if each hadn't one of its own.
             for folder in self.folders:
@@ -226,10 +383,14 @@ class ForkServer:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         return not process
 
-    def _preload(self, modules: Path, program: Path) -> list[str]:
+    def _preload(self, request: dict[str, Any]) -> list[str]:
         """Import what a program is known to import; return the names."""
         tempfile.tempdir = str(self.temporary)
-        names = read_names(modules) or find_names(program)
+        program = Path(request["folder"], request["program"])
+        names = read_names(Path(request["modules"])) or find_names(program)
+        if "wandb" in names:
+            self.folders += preload(["wandb"])
+            self._start_service(request)
         self.folders += preload(names)
         tempfile.tempdir = None
         return names
@@ -275,7 +436,7 @@ def leave(path: Path) -> None:
 def make_temporary() -> Path:
     """Make a folder with a lock, so that all can tell whether this process or a child uses it."""
     folder = Path(tempfile.mkdtemp(prefix=".standby-"))
-    lock = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+    lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     return folder.rename(folder.with_name(folder.name.removeprefix(".")))
 
