@@ -76,7 +76,9 @@ class Execution:
         self._manager = tracking.resolve_manager(main.env_manager, os.environ)
         check_manager(self._manager)
         resources.enter_context(working(lock_folder()))
-        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="pipeline-")))
+        # wandb-core of a step that was killed may just be leaving it.
+        temporary = tempfile.TemporaryDirectory(prefix="pipeline-", ignore_cleanup_errors=True)
+        scratch = Path(resources.enter_context(temporary))
         # wandb.Api makes a folder for each run it reads, in the system's temporary one by default.
         os.environ["WANDB_DIR"] = str(scratch)
         self._cache = StepCache(

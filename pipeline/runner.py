@@ -135,7 +135,6 @@ class Pipeline:
             self._resources.callback(standbys.close)
             if not THIS.plan:  # the end of a sweep says nothing about the next pipeline
                 self._resources.callback(standbys.note_ran)
-        standbys.service = inherited() | self._target.variables
         may_run = set(names) - postponed(self._config).keys()
         standbys.prepare_as_before(may_run, inherited())
         return standbys

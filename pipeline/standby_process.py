@@ -7,15 +7,13 @@ seconds that an interrupted step has to end. See `pipeline.standby`, whose proce
 
 Who connects sends one request (see `receive`): the length of a JSON object in four bytes, and the
 object. It names `folder` and `program` of a step, and `modules`, the file with the names of the
-modules that the step is known to import. These are imported first. If they include wandb, and
-`service` holds environment variables instead of null, wandb-core is started with these for the next
-step, while the other modules are imported. Then:
+modules that the step is known to import. These are imported first. Then:
 
 - A request without descriptors is answered by "ready".
 - One with three descriptors, which become the step's standard files, also has `arguments` and
-  `variables`, all of the step's environment variables, and `is_kept`: whether more of them will
-  come. A child is forked and becomes the step. A line tells BEGUN and its process number, and in
-  the end one tells ENDED and its exit code, negative for a signal.
+  `variables`, all of the step's environment variables. A child is forked and becomes the step. A
+  line tells BEGUN and its process number, and in the end one tells ENDED and its exit code,
+  negative for a signal.
   Meanwhile, INTERRUPT and KILL are taken from the other end. If that is gone, the step is
   interrupted, and killed if it doesn't end in time.
 
@@ -125,76 +123,14 @@ class Job:
         is_afresh: Whether it can't use what was imported.
         known: Names of the modules that the step was known to import.
         imported: Names of those that were imported, for this step or another one.
+        folders: Temporary folders that they made.
     """
 
     request: dict[str, Any]
     is_afresh: bool
     known: list[str]
     imported: frozenset[str]
-
-
-@dataclass
-class Service:
-    """A process that has started wandb-core for one step, and ends it.
-
-    The SDK starts wandb-core when a run begins, and waits for it, unless WANDB_SERVICE says where
-    one listens. Its parent is what it ends with.
-
-    Attributes:
-        variables: What it was started with.
-        channel: It tells the value of WANDB_SERVICE, and then waits for the step's exit code; it
-            ends as well when nobody holds this end any more.
-        process: Its number.
-    """
-
-    variables: dict[str, str]
-    channel: socket.socket
-    process: int
-
-    @classmethod
-    def start(cls, variables: dict[str, str]) -> "Service":
-        """Start it, in a process that has imported wandb and has no threads."""
-        ours, theirs = socket.socketpair()
-        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
-        process = os.fork()
-        if process:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
-            theirs.close()
-            return cls(variables, ours, process)
-        # The step's own start of wandb-core tells what is wrong; nobody would know this process.
-        with contextlib.suppress(Exception):
-            os.setsid()
-            # Others wait for the end of what this process inherited.
-            os.closerange(3, theirs.fileno())
-            os.closerange(theirs.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-            os.environ.update(variables)
-            wandb = sys.modules["wandb"]
-            wandb.setup()
-            theirs.sendall(os.environ["WANDB_SERVICE"].encode())
-            if code := theirs.recv(1):
-                wandb.teardown(code[0])
-        os._exit(0)
-
-    def address(self) -> str:
-        """Wait until it listens; return the value of WANDB_SERVICE, or nothing if it failed."""
-        with self.channel:
-            return self.channel.recv(4096).decode()
-
-    def end(self, code: int) -> None:
-        """Let it end, after a step with that exit code.
-
-        A run that was open when a signal killed the step stays open: it has crashed.
-        """
-        if code < 0:
-            os.kill(self.process, signal.SIGKILL)
-        else:
-            with contextlib.suppress(OSError):  # it has failed
-                self.channel.sendall(bytes([code]))
-        self.channel.close()
-
-    def has_ended(self) -> bool:
-        """Tell whether it is gone."""
-        return os.waitpid(self.process, os.WNOHANG) != (0, 0)
+    folders: "list[tempfile.TemporaryDirectory[str]]"
 
 
 @dataclass
@@ -205,7 +141,6 @@ class Turn:
         channel: Connection of whoever asked for it.
         process: Number of its process, which leads a group.
         ended: A descriptor that can be read once the process has ended.
-        service: Its wandb-core, if that was started ahead.
         is_interrupted: Whether it was.
         deadline: When it is killed, on the monotonic clock.
     """
@@ -213,7 +148,6 @@ class Turn:
     channel: socket.socket
     process: int
     ended: int
-    service: Service | None
     is_interrupted: bool = False
     deadline: float = float("inf")
 
@@ -240,8 +174,6 @@ class ForkServer:
     temporary: Path = field(default_factory=lambda: make_temporary())
     folders: list["tempfile.TemporaryDirectory[str]"] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    service: Service | None = None
-    ending: list[Service] = field(default_factory=list)
     is_ending: bool = False
 
     def serve(self) -> Job:
@@ -265,8 +197,6 @@ class ForkServer:
         leave(self.path)
 
     def _end(self, code: int) -> NoReturn:
-        if self.service:
-            self.service.end(0)
         shutil.rmtree(self.temporary, ignore_errors=True)
         leave(self.path)
         end(code)
@@ -302,13 +232,8 @@ class ForkServer:
             turn.kill()
         _, status = os.waitpid(turn.process, 0)
         os.close(turn.ended)
-        code = os.waitstatus_to_exitcode(status)
-        tell(turn.channel, f"{ENDED} {code}")
+        tell(turn.channel, f"{ENDED} {os.waitstatus_to_exitcode(status)}")
         turn.channel.close()
-        self.ending = [service for service in self.ending if not service.has_ended()]
-        if turn.service:
-            turn.service.end(code)
-            self.ending.append(turn.service)
 
     def _answer(self) -> Job | None:
         """Do what a connection asks for; return a job in a child that is to do it."""
@@ -318,49 +243,24 @@ class ForkServer:
             channel.close()
             return None
         request, files = received
-        known = self._preload(request)
+        known = self._preload(Path(request["modules"]), Path(request["folder"], request["program"]))
         if not files:
             tell(channel, "ready")
             channel.close()
             return None
         # Only the thread that forks lives on in a child.
-        job = Job(request, threading.active_count() > 1, known, frozenset(sys.modules))
-        service = self._take_service(request)
-        if not self._fork(channel, files, service):
-            if request["is_kept"]:
-                self._start_service(request)
-            return None
-        if service and (address := service.address()):
-            request["variables"]["WANDB_SERVICE"] = address
-        return job
+        has_threads, modules = threading.active_count() > 1, frozenset(sys.modules)
+        job = Job(request, has_threads, known, modules, self.folders)
+        return job if self._fork(channel, files) else None
 
-    def _take_service(self, request: dict[str, Any]) -> Service | None:
-        """Return the wandb-core that a step can have, if there is one."""
-        if self.service is None or self.service.variables != request["service"]:
-            return None
-        taken, self.service = self.service, None
-        return taken
-
-    def _start_service(self, request: dict[str, Any]) -> None:
-        """Start wandb-core for the next step."""
-        variables = request["service"]
-        if variables is None or threading.active_count() > 1:
-            return
-        if self.service and self.service.variables != variables:
-            self.service.end(0)
-            self.ending.append(self.service)
-            self.service = None
-        if self.service is None:
-            self.service = Service.start(variables)
-
-    def _fork(self, channel: socket.socket, files: Sequence[int], service: Service | None) -> bool:
+    def _fork(self, channel: socket.socket, files: Sequence[int]) -> bool:
         """Make a child with standard files; True in it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         process = os.fork()
         if process:
             for file in files:
                 os.close(file)
-            self.turns.append(Turn(channel, process, os.pidfd_open(process), service))
+            self.turns.append(Turn(channel, process, os.pidfd_open(process)))
             tell(channel, f"{BEGUN} {process}")
         else:
             os.setsid()
@@ -371,26 +271,15 @@ class ForkServer:
             for turn in self.turns:
                 turn.channel.close()
                 os.close(turn.ended)
-            for known in [self.service, *(turn.service for turn in self.turns)]:
-                if known:
-                    known.channel.close()
-            # wandb makes a folder for media when it is imported, and removes it when it ends. So
-            # the end of one child would remove it for all, if each hadn't one of its own.
-            for folder in self.folders:
-                renew(folder)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         return not process
 
-    def _preload(self, request: dict[str, Any]) -> list[str]:
+    def _preload(self, modules: Path, program: Path) -> list[str]:
         """Import what a program is known to import; return the names."""
         tempfile.tempdir = str(self.temporary)
-        program = Path(request["folder"], request["program"])
-        names = read_names(Path(request["modules"])) or find_names(program)
-        if "wandb" in names:
-            self.folders += preload(["wandb"])
-            self._start_service(request)
+        names = read_names(modules) or find_names(program)
         self.folders += preload(names)
         tempfile.tempdir = None
         return names
@@ -499,6 +388,10 @@ def become(job: Job, before: dict[str, str]) -> None:
     words = [request["program"], *request["arguments"]]
     if job.is_afresh:
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606  # needs no shell
+    # wandb makes a folder for media when it is imported, and removes it when it ends. So the end of
+    # one child would remove it for all, if each hadn't one of its own.
+    for folder in job.folders:
+        renew(folder)
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()  # or each child would draw the same numbers
     path = Path(request["program"]).absolute()

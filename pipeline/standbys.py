@@ -36,14 +36,11 @@ class Standbys:
         root: Folder of the components.
         home: Folder of the fork servers' sockets; by default one that nobody else has.
         is_kept: Whether steps have further turns after one, in the trials of a sweep.
-        service: Environment variables for a wandb-core that is started ahead; None to leave that
-            to the steps.
     """
 
     root: Path
     home: Path = field(default_factory=make_temporary)
     is_kept: bool = False
-    service: dict[str, str] | None = None
     _ran: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     _prepared: "dict[str, Future[None]]" = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
@@ -160,11 +157,10 @@ class Standbys:
         """
         path = self._path(activation)
         request: dict[str, Any] = {"program": program, "folder": str(folder)}
-        request |= {"modules": str(_modules(folder, activation)), "service": self.service}
+        request["modules"] = str(_modules(folder, activation))
         is_turn = arguments is not None
         if arguments is not None:
             request |= {"arguments": list(arguments), "variables": dict(variables)}
-            request["is_kept"] = self.is_kept
         with self._starting, (self.home / "starting").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # other processes of the sweep may start it as well
             try:

@@ -28,7 +28,8 @@ def variables(target: WandbTarget, main: Main, scratch: Path, run_id: str) -> di
     Args:
         target: The W&B that answers.
         main: Names of the project and the experiment.
-        scratch: Folder for what wandb keeps in passing.
+        scratch: Folder for all that is kept in passing; who removes it removes what a killed step
+            has left as well.
         run_id: MLflow run of the pipeline.
     """
     return {
@@ -41,4 +42,5 @@ def variables(target: WandbTarget, main: Main, scratch: Path, run_id: str) -> di
         "WANDB_DIR": str(scratch),
         "WANDB_DATA_DIR": str(scratch),
         "WANDB_ARTIFACT_DIR": str(scratch),
+        "TMPDIR": str(scratch),
     }

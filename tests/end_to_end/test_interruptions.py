@@ -242,9 +242,15 @@ def test_ctrl_c_in_a_terminal_stops_all_of_mlflow_run_which_has_handed_over_all_
 
 
 @pytest.mark.usefixtures("houses")
-def test_a_step_killed_from_outside_is_told_as_killed(
-    start_main: Start, slow: list[str], clone: Path, api: wandb.Api
+def test_a_step_killed_from_outside_is_told_as_killed_and_leaves_no_temporary_files(
+    start_main: Start,
+    slow: list[str],
+    clone: Path,
+    api: wandb.Api,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     process = start_main("killed", *slow)
     found = wait_for_step(api, "killed")
     for number, command in processes_below(clone / "download").items():
@@ -256,4 +262,5 @@ def test_a_step_killed_from_outside_is_told_as_killed(
     assert "The step 'download' failed (killed by signal 9)" in errors
     client, _ = open_store(clone)
     assert client.get_run(found.id).info.status == "FAILED"
+    assert list(tmp_path.iterdir()) == []
     assert api.artifact("houses/model_export:prod").version == "v0"

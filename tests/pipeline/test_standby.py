@@ -9,14 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
-import wandb
 from mlflow.projects.utils import load_project
 
 from pipeline.busy import count_running, is_busy
@@ -33,7 +32,6 @@ from tests.pipeline.test_backend import (
     wait_for_end,
 )
 from tests.pipeline.test_locks import wait_until
-from wandb_server import Server
 
 # What a program sees of itself.
 TELLS = """
@@ -74,18 +72,6 @@ Path("home").write_text(MEDIA_TMP.name)
 while not all((Path("..") / name / "home").exists() for name in ("component", "other")):
     time.sleep(0.01)
 assert Path(MEDIA_TMP.name).exists()
-"""
-# Tells which wandb-core it uses: its address names its parent and itself.
-USES_WANDB = """
-import json, os, sys, wandb
-core = os.environ["WANDB_SERVICE"].split("/wandb-")[1].split("-")[1]
-run = wandb.init(project="ahead", id=sys.argv[1], mode="online")
-seen = {"core": int(core), "command": open(f"/proc/{core}/cmdline").read().split(chr(0)),
-        "variables": open(f"/proc/{core}/environ").read().split(chr(0))}
-json.dump(seen, open("seen.json", "w"))
-if sys.argv[2:] == ["killed"]:
-    os.kill(os.getpid(), 9)
-run.finish()
 """
 # What a program's end is for: threads, what was registered, what was written.
 ENDS = """
@@ -362,80 +348,6 @@ def test_a_step_ends_as_it_would_by_itself(
     assert now_complained.splitlines()[-1:] == complained.splitlines()[-1:]
 
 
-def find_run(server: Server, name: str) -> wandb.apis.public.Run:
-    """Return a run of `USES_WANDB`."""
-    api = wandb.Api(overrides={"base_url": server.base_url}, api_key=server.api_key)
-    return api.run(f"ahead/{name}")
-
-
-def test_wandb_core_is_started_before_a_step_s_turn_and_ends_after_it(
-    component: Path, standbys: Standbys, module_server: Server
-) -> None:
-    write(component, USES_WANDB)
-    variables = module_server.environment()
-    standbys.service = os.environ | variables
-    cores = set()
-    for name in ("first", "second"):
-        assert work(standbys, component, name, **variables) == 0
-        wait_for_end(seen(component)["core"])
-        cores.add(seen(component)["core"])
-        assert find_run(module_server, name).state == "finished"
-    assert len(cores) == 2
-
-
-def test_wandb_core_is_started_with_the_variables_that_the_step_is_to_get(
-    component: Path, standbys: Standbys, module_server: Server
-) -> None:
-    write(component, USES_WANDB)
-    variables = module_server.environment()
-    standbys.service = os.environ | variables | {"WANDB_ERROR_REPORTING": "true"}
-    prepare(standbys, component).result()
-    standbys.service = os.environ | variables | {"MARK": "1", "WANDB_ERROR_REPORTING": "false"}
-    assert work(standbys, component, "third", **variables) == 0
-    assert "MARK=1" in seen(component)["variables"]
-    assert "--no-observability" in seen(component)["command"]
-
-
-def test_the_run_of_a_killed_step_is_not_taken_for_a_finished_one(
-    component: Path, standbys: Standbys, module_server: Server
-) -> None:
-    write(component, USES_WANDB)
-    variables = module_server.environment()
-    standbys.service = os.environ | variables
-    assert work(standbys, component, "fourth", "killed", **variables) == -signal.SIGKILL
-    wait_for_end(seen(component)["core"])
-    # It has crashed as soon as its last heartbeat is too old.
-    assert find_run(module_server, "fourth").state == "running"
-
-
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_no_wandb_core_is_left_of_a_fork_server(
-    component: Path, standbys: Standbys, module_server: Server, is_killed: bool
-) -> None:
-    mark = f"MARK={component}"
-    write(component, USES_WANDB)
-    standbys.service = os.environ | module_server.environment() | {"MARK": str(component)}
-    prepare(standbys, component).result()
-    wait_until(lambda: len(cores_with(mark)) == 1)
-    (core,) = cores_with(mark)
-    if is_killed:
-        (server,) = standbys._servers.values()
-        server.leader.kill()
-    standbys.close()
-    wait_for_end(core)
-
-
-def cores_with(variable: str) -> list[int]:
-    """Return the wandb-core processes that were started with a variable."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            is_core = (folder / "comm").read_text() == "wandb-core\n"
-            if is_core and variable in (folder / "environ").read_text().split("\0"):
-                found.append(int(folder.name))
-    return found
-
-
 @pytest.mark.parametrize(("program", "code"), [("raise SystemExit(4)", 4), ("1 / 0", 1)])
 def test_a_failed_turn_leaves_the_process_fit_for_another(
     component: Path, standbys: Standbys, program: str, code: int
@@ -533,6 +445,23 @@ def test_folders_that_libraries_make_when_they_are_imported_are_there_in_each_tu
 
     standbys.close()
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_all_that_a_killed_step_leaves_is_in_its_temporary_folder(
+    component: Path, standbys: Standbys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, others = tmp_path / "own", tmp_path / "others"
+    own.mkdir()
+    others.mkdir()
+    monkeypatch.setenv("TMPDIR", str(others))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    write(component, f"import wandb; wandb.Html('<p>Text</p>')\n{KILLS_ITSELF}")
+    prepare(standbys, component).result()
+    before = sorted(others.rglob("*"))
+
+    assert work(standbys, component, TMPDIR=str(own)) == -signal.SIGKILL
+    assert list(own.iterdir())
+    assert sorted(others.rglob("*")) == before
 
 
 def test_for_a_step_that_was_reused_nothing_is_imported_until_it_has_run(component: Path) -> None:
