@@ -41,8 +41,7 @@ STOP = f"{shlex.quote(sys.executable)} -m wandb_server stop"
 def sdk(tmp_path: Path) -> dict[str, str]:
     """Variables of the commands: this Python first, this repository's packages."""
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    inherited = {name: os.environ[name] for name in os.environ if name != "WANDB_SERVICE"}
-    return inherited | {"PATH": search, "PYTHONPATH": str(ROOT), "WANDB_DIR": str(tmp_path)}
+    return os.environ | {"PATH": search, "PYTHONPATH": str(ROOT), "WANDB_DIR": str(tmp_path)}
 
 
 def connect(server: Server) -> wandb.Api:

@@ -1,6 +1,5 @@
 """The way back from a promotion swaps two aliases, or says why it can't."""
 
-import os
 import re
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ import wandb
 
 from pipeline.git import read_code
 from pipeline.root import ROOT
+from tests.end_to_end.commands import environment
 from tests.warm import Finished, WarmPython
 from wandb_server import Server, ensure_running
 
@@ -38,10 +38,9 @@ def roll_back(python: WarmPython) -> Callable[..., Finished]:
     """Return a function that runs a tool: roll_back("main.random_seed=1", tool="history")."""
 
     def roll_back(*overrides: str, tool: str = "rollback") -> Finished:
-        environment = {name: os.environ[name] for name in os.environ if name != "WANDB_SERVICE"}
         command = ["-m", "pipeline", tool, "main.wandb=local", *overrides]
         return python.run(
-            *command, cwd=ROOT, env=environment, libraries=("hydra", "wandb.apis.public")
+            *command, cwd=ROOT, env=environment(), libraries=("hydra", "wandb.apis.public")
         )
 
     return roll_back
