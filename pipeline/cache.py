@@ -61,7 +61,8 @@ class StepCache:
         if not self.enabled or facts is None:
             yield
             return
-        with locked(lock_folder() / f"step-{fingerprint(facts)}"):
+        lock = lock_folder() / f"step-{fingerprint(facts)}"
+        with locked(lock, "the same step has ended in another pipeline"):
             yield
 
     def find(self, step: Step, facts: Facts | None) -> tuple[FinishedRun | None, str]:

@@ -89,14 +89,14 @@ def activation(project: Project, folder: Path, manager: str) -> list[str]:
     locks = lock_folder()
     try:
         if manager == "conda":
-            with locked(locks / "conda"):
+            with locked(locks / "conda", "another conda environment is made"):
                 commands: list[str] = get_or_create_conda_env(
                     project.env_config_path
                 ).get_activate_command()
                 return commands
         env_dir = locate(project, folder)
         if not env_dir.exists() or unfinished_mark(env_dir).exists():
-            with locked(locks / env_dir.name):
+            with locked(locks / env_dir.name, f"the environment of {folder.name} is made"):
                 _create(env_dir, project, folder, "uv" if manager == "uv" else "virtualenv")
     except (MlflowException, ShellCommandException) as error:
         raise EnvironmentManagerError(

@@ -17,20 +17,22 @@ SILENCE = 1.0
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, waiting for whoever holds it; its folder is made if needed.
+def locked(path: Path, until: str) -> Iterator[None]:
+    """Hold the lock file at `path`, waiting for whoever holds it.
 
-    A wait of more than SILENCE seconds is told, once.
+    Args:
+        path: The lock file; it and its folder are made if needed.
+        until: What the holder does, as the end of "Waiting until ...", which is told once, after
+            SILENCE seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        _lock(file, path)
+        _lock(file, until)
         yield
 
 
-def _lock(file: IO[str], path: Path) -> None:
-    message = "Waiting for another process that holds the lock %s ..."
-    told = Timer(SILENCE, logger.info, [message, path])
+def _lock(file: IO[str], until: str) -> None:
+    told = Timer(SILENCE, logger.info, ["Waiting until %s ...", until])
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -38,7 +38,8 @@ def open_experiment(name: str, environment: Mapping[str, str]) -> str:
     if address.scheme != "sqlite":
         return _experiment_id(name, environment)
     database = Path(address.path.removeprefix("/"))
-    with locked(database.with_name(f"{database.name}.lock")):
+    lock = database.with_name(f"{database.name}.lock")
+    with locked(lock, f"another pipeline has prepared {database}"):
         return _experiment_id(name, environment)
 
 

@@ -99,7 +99,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     """The first run, made by whichever worker asks first; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "newcomer"
-    with locked(folder / "lock"):
+    with locked(folder / "lock", "another worker has made it"):
         if not (folder / "told.json").exists():
             (folder / "told.json").write_text(json.dumps(asdict(run_first(folder))))
     return Newcomer(**json.loads((folder / "told.json").read_text()))

@@ -93,7 +93,7 @@ def test_a_half_built_environment_goes_unless_somebody_is_making_it(environments
     folder = make_environment(environments, "mlflow-half")
     unfinished_mark(folder).touch()
 
-    with locked(lock_folder() / folder.name):
+    with locked(lock_folder() / folder.name, "it is free"):
         assert names(find_environments(ROOT)) == []
     (found,) = find_environments(ROOT)
     found.remove()

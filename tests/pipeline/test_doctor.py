@@ -262,7 +262,7 @@ def test_environments_are_ready_half_built_being_made_or_broken(
     folder = find_used(tmp_path)[0].folder
     unfinished_mark(folder).touch()
     assert states() == [State.unfinished, State.unfinished]
-    with locked(lock_folder() / folder.name):
+    with locked(lock_folder() / folder.name, "it is free"):
         assert states() == [State.busy, State.busy]
     unfinished_mark(folder).unlink()
     shutil.rmtree(next(folder.glob("lib/python3*/site-packages/six-*")))

@@ -25,10 +25,10 @@ def test_a_long_wait_is_told_once_and_ends_with_the_lock(
     path, events = tmp_path / "locks" / "store", []
 
     def take() -> None:
-        with locked(path):
+        with locked(path, "it is free"):
             events.append("taken")
 
-    with locked(path):
+    with locked(path, "it is free"):
         other = Thread(target=take)
         other.start()
         wait_until(lambda: bool(caplog.messages))
@@ -36,7 +36,7 @@ def test_a_long_wait_is_told_once_and_ends_with_the_lock(
     other.join(30)
 
     assert events == ["taken"]
-    assert caplog.messages == [f"Waiting for another process that holds the lock {path} ..."]
+    assert caplog.messages == ["Waiting until it is free ..."]
 
 
 def test_a_free_lock_is_taken_without_a_word(
@@ -45,7 +45,7 @@ def test_a_free_lock_is_taken_without_a_word(
     caplog.set_level(logging.INFO)
 
     for _ in range(2):
-        with locked(tmp_path / "store"):
+        with locked(tmp_path / "store", "it is free"):
             assert (tmp_path / "store").exists()
 
     assert caplog.messages == []
