@@ -68,9 +68,9 @@ def make_contestants(
 
 
 def warm_up(place: Place, contestant: Contestant, calls: list[StepCall]) -> None:
-    """Run a contestant once, and forget what it took."""
+    """Run a contestant once, before the first round, and forget what it took."""
     logger.info("warming up: %s", contestant.label)
-    run(place, contestant, variables_of(contestant, calls))
+    run_round(place, contestant, calls, 0)
 
 
 def race(
@@ -80,12 +80,16 @@ def race(
     seconds: dict[str, list[float]] = {part: [] for part in contestants}
     for turn, number in enumerate(numbers, start=1):
         for part, contestant in contestants.items():
-            command = [*contestant.command, *contestant.change(number)]
-            variables = variables_of(contestant, calls)
-            measured = run(place, contestant.also(command=command), variables)
+            measured = run_round(place, contestant, calls, number)
             seconds[part].append(measured.seconds)
             logger.info("round %d: %6.2f s  %s", turn, measured.seconds, contestant.label)
     return seconds
+
+
+def run_round(place: Place, contestant: Contestant, calls: list[StepCall], number: int) -> Measured:
+    """Make the change of a round, which isn't timed, and run a contestant."""
+    command = [*contestant.command, *contestant.change(number)]
+    return run(place, contestant.also(command=command), variables_of(contestant, calls))
 
 
 def variables_of(contestant: Contestant, calls: list[StepCall]) -> dict[str, str]:

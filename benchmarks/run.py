@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import contest
-from benchmarks.alone import make_single
 from benchmarks.changes import CHANGES
 from benchmarks.contest import TOOLS
 from benchmarks.growth import measure_growth
@@ -103,12 +102,10 @@ def run_change(
         for name, contestant in make(place, overrides, calls, tools).items()
         if name in options.tools or name not in BESIDE_MAIN
     }
-    if part == "unchanged":
+    if part in ("unchanged", "trials"):  # what no part before them did, such as a sweep's plots
         for name, contestant in contestants.items():
             if name != "first":  # which is main.py, too
                 contest.warm_up(place, contestant, calls)
-    if part == "trials":
-        contest.warm_up(place, make_single(place, calls, place.table), calls)
     seconds = contest.race(place, contestants, calls, numbers_of(part, options.rounds))
     labels = {name: contestant.label for name, contestant in contestants.items()}
     print(f"\n{compare(seconds, labels, title)}", flush=True)
