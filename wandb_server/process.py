@@ -131,7 +131,7 @@ def _listen_too(host: str, port: int) -> socket.socket:
 
 
 def bind(port: int, host: str = health.HOST) -> socket.socket:
-    """Take a port of an address, or a free one for 0.
+    """Take a port of an address, or a free one for 0, and listen there.
 
     Raises:
         OSError: It is taken, or not allowed.
@@ -146,6 +146,8 @@ def bind(port: int, host: str = health.HOST) -> socket.socket:
         if family == socket.AF_INET6:  # IPv4 has a listener of its own
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
+        # Only this tells two servers apart that start at once: both may bind the address.
+        listener.listen()
     except OSError:
         listener.close()
         raise

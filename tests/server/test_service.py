@@ -465,3 +465,8 @@ def test_answers_leave_at_once_rather_than_wait_for_an_acknowledgement() -> None
             return bool(await found)
 
     assert asyncio.run(is_sent_at_once())
+
+
+def test_of_two_servers_that_start_at_once_only_one_gets_the_port() -> None:
+    with process.bind(0) as first, pytest.raises(OSError, match="in use"):
+        process.bind(first.getsockname()[1])
