@@ -34,28 +34,39 @@ def put_file(
 
 
 def list_files(
-    connection: sqlite3.Connection,
-    run_id: int,
-    names: Sequence[str] = (),
-    pattern: str | None = None,
+    connection: sqlite3.Connection, run_id: int, pattern: str | None = None
 ) -> list[RunFile]:
     """List a run's files by name.
 
     Args:
         connection: Open for reading.
         run_id: Row of the run.
-        names: Only these, where `./a` is `a`; none means all.
         pattern: Only names that match this pattern of SQL's LIKE.
     """
-    files = fetch(
+    return fetch(
         connection,
         RunFile,
         "SELECT * FROM run_file WHERE run_id = ? AND name LIKE ? ORDER BY name",
         run_id,
         pattern or "%",
     )
-    wanted = {str(PurePosixPath(name)) for name in names}
-    return [file for file in files if not wanted or file.name in wanted]
+
+
+def look_up_files(
+    connection: sqlite3.Connection, run_id: int, names: Sequence[str]
+) -> dict[str, RunFile | None]:
+    """Look for files of a run.
+
+    Args:
+        connection: Open for reading.
+        run_id: Row of the run.
+        names: What is looked for; `./a` is `a`.
+
+    Returns:
+        By name, in the order of the names, the file, or None if the run has no such file.
+    """
+    kept = {file.name: file for file in list_files(connection, run_id)}
+    return {name: kept.get(name) for name in (str(PurePosixPath(name)) for name in names)}
 
 
 def delete_files(connection: sqlite3.Connection, file_ids: Sequence[int]) -> None:

@@ -10,14 +10,14 @@ from wandb_server.auth import Signer
 from wandb_server.blobs import BlobStore
 from wandb_server.connection import body_of
 from wandb_server.database import Database
-from wandb_server.errors import LostFileError
+from wandb_server.errors import LostFileError, NotFoundError
 from wandb_server.names import check_file_path
 from wandb_server.parts import Part, receive_part
 from wandb_server.presence import IsGone, stay, watch
 from wandb_server.run_files import put_file
 from wandb_server.runs import get_run
 from wandb_server.threads import in_thread
-from wandb_server.urls import subject
+from wandb_server.urls import NO_DIGEST, subject
 
 # What a run or an artifact holds may be a web page: it must not act in this server's name.
 # It is shown as its author made it, with styles and images of its own, but loads nothing.
@@ -86,6 +86,8 @@ class Transfers:
         """Give a blob under a file name, whole or the asked-for range."""
         if not self._allowed(request, "GET"):
             return _forbidden()
+        if request.path_params["digest"] == NO_DIGEST:
+            raise NotFoundError(f"there is no file {request.path_params['name']!r}")
         return await self._send(request)
 
     async def allow_own_pages(self, request: Request) -> Response:

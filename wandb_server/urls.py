@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from wandb_server.auth import Signer
 
+NO_DIGEST = "0"  # stands for the content of a file that isn't there; the SDK looks for it
 _UPLOAD_SECONDS = 6 * 3600.0
 _DOWNLOAD_SECONDS = 3600.0
 _SAME_SECONDS = 600.0  # so long a download has the same address

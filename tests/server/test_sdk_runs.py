@@ -106,6 +106,21 @@ def test_media_and_files_read_back(wandb: ModuleType, logged: str, tmp_path: Pat
     assert table.get("table").data == [[1], [2]]
 
 
+def test_a_file_that_a_run_hasn_t_got_is_told_as_by_w_and_b(
+    wandb: ModuleType, logged: str, tmp_path: Path
+) -> None:
+    run = wandb.Api().run(logged)
+    missing = run.file("deep/none.txt")
+    assert (missing.name, missing.size, missing.md5) == ("deep/none.txt", 0, "0")
+    names = ["none.txt", "notes.txt", "config.yaml"]
+    assert [file.name for file in run.files(names, per_page=1)] == names
+    with pytest.raises(wandb.errors.CommError, match="404"):
+        missing.download(str(tmp_path))
+    assert not (tmp_path / "deep" / "none.txt").exists()
+    with pytest.raises(ValueError, match=r"File none\.txt not found"):
+        wandb.restore("none.txt", run_path=logged, root=str(tmp_path))
+
+
 def test_a_run_whose_code_fails_is_failed(wandb: ModuleType, project: str) -> None:
     with pytest.raises(ZeroDivisionError), wandb.init(project=project, id="broken") as run:
         run.log({"loss": 1 / 0})

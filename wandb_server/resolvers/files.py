@@ -10,6 +10,7 @@ from wandb_server.artifact.records import (
 from wandb_server.blobs import base64_digest
 from wandb_server.resolvers.context import Context, Resolvers
 from wandb_server.run_files import RunFile
+from wandb_server.urls import NO_DIGEST
 
 
 def run_file_node(context: Context, file: RunFile) -> dict[str, Any]:
@@ -19,6 +20,13 @@ def run_file_node(context: Context, file: RunFile) -> dict[str, Any]:
         "artifact": None,
         **_stored(context, file.name, file.digest, file.size, file.updated_at),
     }
+
+
+def missing_file_node(context: Context, name: str) -> dict[str, Any]:
+    """Describe a file that a run hasn't got, as W&B does: by its name, empty, with the digest 0."""
+    address = context.urls.download(NO_DIGEST, name)
+    nothing = {"sizeBytes": 0, "md5": NO_DIGEST, "url": address, "directUrl": address}
+    return {"id": ids.encode("RunFile", 0), "artifact": None, "name": name, **nothing}
 
 
 def artifact_file_node(context: Context, file: ArtifactFile, updated_at: str) -> dict[str, Any]:

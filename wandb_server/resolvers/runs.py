@@ -24,10 +24,10 @@ from wandb_server.lines import (
 )
 from wandb_server.projects import Project, get_project
 from wandb_server.resolvers.context import Context, Resolver, Resolvers, context
-from wandb_server.resolvers.files import run_file_node
+from wandb_server.resolvers.files import missing_file_node, run_file_node
 from wandb_server.resolvers.identity import user_of
 from wandb_server.resolvers.paging import connect
-from wandb_server.run_files import list_files
+from wandb_server.run_files import list_files, look_up_files
 from wandb_server.run_search import search_runs
 from wandb_server.runs import Run, find_run, get_run
 
@@ -176,16 +176,31 @@ def _log_lines(
 def _files(
     run: Run,
     info: GraphQLResolveInfo,
-    names: list[str] | None = None,
+    names: list[str | None] | None = None,
     pattern: str | None = None,
     first: int | None = None,
     after: str | None = None,
 ) -> dict[str, Any]:
     scope: Context = context(info)
-    files = list_files(scope.connection, run.id, names or (), pattern)
+    if names:
+        return _named_files(scope, run, [name for name in names if name], first, after)
+    files = list_files(scope.connection, run.id, pattern)
     return connect(
         files, lambda file: file.id, first, after, lambda file: run_file_node(scope, file)
     )
+
+
+def _named_files(
+    scope: Context, run: Run, names: list[str], first: int | None, after: str | None
+) -> dict[str, Any]:
+    """Give one node a name, also for those that the run hasn't got: the SDK relies on that."""
+    found = look_up_files(scope.connection, run.id, names)
+
+    def load(name: str) -> dict[str, Any]:
+        file = found[name]
+        return run_file_node(scope, file) if file else missing_file_node(scope, name)
+
+    return connect(list(found), str, first, after, load)
 
 
 def _artifacts(kind: str) -> Resolver:
