@@ -66,9 +66,14 @@ class Run:
 
     def sdk_config(self) -> dict[str, Any] | None:
         """Give the SDK's own part of the config; None says that the run never started."""
-        own = json.loads(self.config).get("_wandb")
-        inner = own.get("value") if isinstance(own, dict) else None
-        return inner if isinstance(inner, dict) else None
+        return sdk_part(json.loads(self.config))
+
+
+def sdk_part(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give what the SDK keeps for itself in a run's config; None if it has put nothing there."""
+    own = config.get("_wandb")
+    inner = own.get("value") if isinstance(own, dict) else None
+    return inner if isinstance(inner, dict) else None
 
 
 def current_state(state: str, heartbeat_at: str) -> str:

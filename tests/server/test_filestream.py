@@ -122,6 +122,31 @@ def test_a_run_learns_that_it_is_to_stop_and_is_killed(started: Core) -> None:
     assert _run(started, "state")["state"] == "killed"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"tags": ["new"]}, {"config": '{"_wandb": {"value": {"t": {}, "e": {"w": {}}}}}'}],
+    ids=["tags", "config"],
+)
+def test_what_a_run_at_work_changes_takes_no_stop_and_no_mark_back(
+    started: Core, change: dict[str, Any]
+) -> None:
+    run_id = _run(started, "id")["id"]
+    _post(started, {"preempting": True})
+    started.data("mutation ($r: ID!) { stopRun(input: {id: $r}) { success } }", r=run_id)
+    started.data(UPSERT, i={**START, "id": run_id, **change})
+    assert _run(started, "state")["state"] == "preempting"
+    assert _post(started, {})["stopped"] is True
+
+
+def test_a_resumed_run_is_at_work_and_was_not_told_to_stop(started: Core) -> None:
+    run_id = _run(started, "id")["id"]
+    started.data("mutation ($r: ID!) { stopRun(input: {id: $r}) { success } }", r=run_id)
+    _post(started, {"complete": True, "exitcode": 255})
+    started.data(UPSERT, i={**START, "id": run_id, "config": '{"_wandb": {"value": {"t": {}}}}'})
+    assert _run(started, "state")["state"] == "running"
+    assert _post(started, {})["stopped"] is False
+
+
 def test_a_fresh_start_forgets_the_old_lines_and_a_resume_keeps_them(started: Core) -> None:
     _post(started, _history(0, 1, 2, 3))
     run_id = _run(started, "id")["id"]

@@ -9,7 +9,7 @@ from wandb_server.artifact.lineage import list_outputs
 from wandb_server.artifact.links import delete_artifact
 from wandb_server.branches import fork_history, rewind_run
 from wandb_server.errors import ClientError, NotFoundError
-from wandb_server.lines import clear_lines
+from wandb_server.lines import clear_lines, parse_object
 from wandb_server.names import check_file_path
 from wandb_server.projects import ensure_project
 from wandb_server.resolvers.context import Context, Resolvers, context
@@ -23,11 +23,13 @@ from wandb_server.runs import (
     get_run,
     request_stop,
     restart_run,
+    sdk_part,
     update_run,
 )
 
 Input = dict[str, Any]
 _SUCCESS = {"success": True}
+_ENVIRONMENT = "e"  # where the SDK's part of a config tells of the machine and the program
 # An alert of the same title within this time is the same request, sent again.
 _RETRY_SECONDS = 1.0
 
@@ -49,8 +51,7 @@ def find_named_run(scope: Context, fields: Input) -> Run:
 def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, Any]:  # noqa: A002
     scope = context(info)
     run, inserted = _find_or_create(scope, input)
-    # The SDK sends these two when it starts a run, and an id too when it resumes one.
-    starts = input.get("host") is not None or input.get("jobProgram") is not None
+    starts = _is_start(input)
     afresh = starts and input.get("id") is None and not scope.shared
     if afresh and not inserted:
         clear_lines(scope.connection, run.id)
@@ -61,6 +62,21 @@ def _upsert(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, 
         fork_history(scope.connection, get_run(scope.connection, run.id))
     bucket = UpsertedRun(**vars(get_run(scope.connection, run.id)))
     return {"bucket": bucket, "inserted": inserted}
+
+
+def _is_start(fields: Input) -> bool:
+    """Tell whether the SDK starts or resumes a run, from what else it says about the run.
+
+    It names host or program then, and the id of a run that it resumes. While a run is at work, it
+    sends them all again to change tags, notes or config: without a config, or with one that tells
+    the program's environment, which isn't in it yet when the run starts.
+    """
+    if fields.get("host") is None and fields.get("jobProgram") is None:
+        return False
+    if fields.get("id") is None:
+        return True
+    own = sdk_part(parse_object(fields.get("config") or "{}"))
+    return own is not None and _ENVIRONMENT not in own
 
 
 def _find_or_create(scope: Context, fields: Input) -> tuple[Run, bool]:
