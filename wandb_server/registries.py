@@ -15,8 +15,25 @@ from wandb_server.names import check_label
 from wandb_server.projects import Project, find_project, get_project, list_projects
 
 PREFIX = "wandb-registry-"
+# An organization of W&B's has these two from the start; here, the first link makes them.
+_GIVEN = {f"{PREFIX}model", f"{PREFIX}dataset"}
 # Who may see one: all of the organization, or those who are invited.
 _ACCESS = ("PRIVATE", "RESTRICTED")
+
+
+def check_exists(connection: sqlite3.Connection, entity: str, name: str) -> None:
+    """Check that a project into which something is linked is no registry that nobody has made.
+
+    Raises:
+        NotFoundError: It is one.
+    """
+    if not name.startswith(PREFIX) or name in _GIVEN or find_project(connection, entity, name):
+        return
+    short = name.removeprefix(PREFIX)
+    raise NotFoundError(
+        f"there is no registry {short!r}: correct the name, or make it first by "
+        f"wandb.Api().create_registry({short!r}, visibility='organization')"
+    )
 
 
 def search_registries(

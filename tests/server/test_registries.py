@@ -107,6 +107,18 @@ def test_a_registry_takes_no_type_but_its_own(wandb: ModuleType) -> None:
         run.link_artifact(run.use_artifact("forest:v0"), "wandb-registry-tables/any")
 
 
+@pytest.mark.usefixtures("registry")
+def test_a_link_makes_no_registry_but_the_two_that_w_and_b_gives(wandb: ModuleType) -> None:
+    version = wandb.Api().artifact("registries/forest:v0")
+    with pytest.raises(wandb.errors.CommError, match=r"no registry 'modles'.*create_registry"):
+        version.link("wandb-registry-modles/best")
+    version.link("wandb-registry-model/best")
+    names = {item.name for item in wandb.Api().registries()}
+    wandb.Api().registry("model").delete()  # the other tests count registries
+    assert "model" in names
+    assert "modles" not in names
+
+
 def test_a_registry_is_changed_and_deleted(wandb: ModuleType) -> None:
     api = wandb.Api()
     registry = api.create_registry("draft", visibility="restricted")

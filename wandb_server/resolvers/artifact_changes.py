@@ -29,6 +29,7 @@ from wandb_server.artifact.records import (
 )
 from wandb_server.errors import ClientError, NotFoundError
 from wandb_server.projects import ensure_project, find_project
+from wandb_server.registries import check_exists
 from wandb_server.resolvers.context import Context, Resolvers, context
 from wandb_server.runs import check_object
 
@@ -102,7 +103,9 @@ def _link(_root: object, info: GraphQLResolveInfo, input: Input) -> dict[str, An
         known = get_collection(scope.connection, row)
         project_id, name = known.project_id, known.name
     else:
-        project = ensure_project(scope.connection, scope.entity_of(input), input.get("projectName"))
+        entity, home = scope.entity_of(input), input.get("projectName") or ""
+        check_exists(scope.connection, entity, home)
+        project = ensure_project(scope.connection, entity, home)
         project_id, name = project.id, input.get("artifactPortfolioName") or ""
     aliases = [alias["alias"] for alias in input.get("aliases") or []]
     member = link_artifact(scope.connection, artifact, project_id, name, aliases)
