@@ -212,3 +212,12 @@ def test_an_export_goes_into_no_folder_that_holds_something(
     assert command(filled.folder, "export", "songs", tmp_path) == 1
     assert "isn't empty" in capsys.readouterr().err
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_an_export_that_can_t_be_written_names_its_own_place(
+    filled: Core, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a file").touch()
+    target = tmp_path / "a file" / "songs"
+    assert command(filled.folder, "export", "songs", target) == 1
+    assert f"can't write the export {target}: Not a directory" in capsys.readouterr().err

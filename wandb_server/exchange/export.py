@@ -32,9 +32,18 @@ def export_project(store: Store, path: str, folder: Path) -> dict[str, Any]:
         The index.
 
     Raises:
-        ServerError: There is no such project, or the folder isn't empty.
+        ServerError: There is no such project, or the folder isn't empty or can't be written.
         StorageError: A file is missing or was altered on the disk.
     """
+    try:
+        return _export(store, path, folder)
+    except OSError as error:
+        place = error.filename or folder
+        why = error.strerror or error
+        raise ServerError(f"can't write the export {folder}: {why} ({place})") from error
+
+
+def _export(store: Store, path: str, folder: Path) -> dict[str, Any]:
     with store.read():
         source = read_source(store.connection, path)
         folder.mkdir(parents=True, exist_ok=True)
