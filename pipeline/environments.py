@@ -6,6 +6,7 @@ knows that the maker died, and starts afresh. conda keeps its own records: for i
 lock alone.
 """
 
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -27,6 +28,8 @@ from pipeline.errors import EnvironmentManagerError
 from pipeline.lock import CONSTRAINTS, LockError, is_stale
 from pipeline.locks import locked
 from pipeline.usage import note_made, note_used
+
+logger = logging.getLogger(__name__)
 
 PROGRAMS = {"uv": "uv", "conda": "conda", "virtualenv": "pyenv"}
 INSTALL = {
@@ -140,6 +143,7 @@ def _create(
     attempts = 3 if mark.exists() else 1
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
+    logger.info("Making the environment of %s ...", folder.name)
     while True:
         shutil.rmtree(env_dir, ignore_errors=True)
         attempts -= 1

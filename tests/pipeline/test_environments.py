@@ -1,5 +1,6 @@
 """An environment is made once, and is whole whatever happened before."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -49,9 +50,10 @@ def test_processes_that_start_at_once_share_one_whole_environment(component: Pat
     assert has_six(outputs.pop())
 
 
-def test_an_environment_whose_maker_was_killed_is_made_afresh(
-    component: Path, tmp_path: Path
+def test_an_environment_whose_maker_was_killed_is_made_afresh_and_that_is_told(
+    component: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "pipeline")
     process = start_preparing(component)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "envs").glob("*.unfinished")):
@@ -64,6 +66,7 @@ def test_an_environment_whose_maker_was_killed_is_made_afresh(
 
     assert has_six(activate)
     assert not list((tmp_path / "envs").glob("*.unfinished"))
+    assert caplog.messages[0] == "Making the environment of component ..."
 
 
 def test_an_environment_that_can_t_be_made_is_told_and_leaves_no_folder(
