@@ -86,7 +86,10 @@ def read_dataset(path: Path) -> Dataset:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        hint = "" if path.is_absolute() else " A relative path starts in the step's own folder."
+        raise DatasetError(f"dataset={path} can't be read: {error.strerror}.{hint}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise DatasetError(f"dataset={path} can't be read: {error}") from error
     if not isinstance(content, dict):
         raise DatasetError(f"dataset={path} holds no keys such as target and columns.")

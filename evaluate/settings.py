@@ -217,7 +217,10 @@ def read_dataset(path: Path) -> tuple[str, str]:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        hint = "" if path.is_absolute() else " A relative path starts in the step's own folder."
+        raise SettingsError(f"{path} can't be read: {error.strerror}.{hint}") from error
+    except yaml.YAMLError as error:
         raise SettingsError(f"{path} can't be read as YAML: {error}") from error
     settings = content if isinstance(content, dict) else {}
     task, target = settings.get("task"), settings.get("target")

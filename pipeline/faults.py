@@ -13,13 +13,13 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import MarkedYAMLError
 
 from pipeline.errors import ConfigError, PipelineError, did_you_mean
-from pipeline.overrides import type_of
+from pipeline.overrides import no_override, type_of
 
 _RAISE = "HYDRA_FULL_ERROR"
 _FILE = re.compile(r"In '(?P<name>[^']+)'")
@@ -63,6 +63,8 @@ def explain(error: Exception) -> str | None:
             return _explain_yaml(error)
         case MissingConfigException() if error.missing_cfg_file and error.options is not None:
             return _explain_choice(error.missing_cfg_file, list(error.options))
+        case OverrideParseException():
+            return no_override(error.override)
         case OmegaConfBaseException():
             return _explain_value(error)
         case HydraException():

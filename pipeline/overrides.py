@@ -106,9 +106,12 @@ def _parse(word: str, multirun: bool) -> Override:
                     f"{word} holds an empty value: give each choice one, such as a,b,c. To mean a "
                     "text with such commas, quote it."
                 ) from fault
-    raise ConfigError(
-        f"{word!r} is no override: write key=value, such as main.experiment_name=trial."
-    ) from fault
+    raise ConfigError(no_override(word)) from fault
+
+
+def no_override(word: str) -> str:
+    """Return what to write instead of a word that isn't an override."""
+    return f"{word!r} is no override: write key=value, such as main.experiment_name=trial."
 
 
 def _quoted(word: str) -> str:

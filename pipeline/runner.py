@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from pipeline import unchanged
 from pipeline.compiling import compiled_ahead
@@ -142,6 +141,6 @@ class Pipeline:
 
 def absolute_source(url: str) -> str:
     """Return a data set's URL or path; a relative path starts at the project's folder."""
-    if urlsplit(url).scheme in ("http", "https", "file"):
+    if "://" in url or url.startswith("file:"):
         return url
     return str(ROOT / Path(url).expanduser())

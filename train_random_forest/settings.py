@@ -134,7 +134,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
+        hint = "" if path.is_absolute() else " A relative path starts in the step's own folder."
+        raise SettingsError(f"{path} can't be read: {error.strerror}.{hint}") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} isn't valid YAML: {error}") from error
     if not isinstance(content, dict):

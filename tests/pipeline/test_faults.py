@@ -75,6 +75,14 @@ def test_what_the_config_doesn_t_have_is_named(override: str, message: str) -> N
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("word", ["max_depth", "main.cache:false"])
+def test_a_word_that_is_no_override_is_told_with_what_to_write(word: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose_config([word])
+
+    assert str(error.value).startswith(f"'{word}' is no override: write key=value")
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [

@@ -26,6 +26,7 @@ print(get_telemetry_client())
         "http://example.com/a",
         "file:///a/b.csv",
         "file:/a.csv",
+        "s3://bucket/a.csv",
         "/a.csv",
     ],
 )

@@ -383,6 +383,12 @@ def test_a_wrong_data_set_is_refused(step, tmp_path, change, message):
     assert str(path) in str(caught.value)
 
 
+def test_a_relative_path_of_the_data_set_is_told_where_it_starts(step):
+    message = "No such file or directory. A relative path starts in the step's own folder."
+    with pytest.raises(step.rules.DatasetError, match=message):
+        step.rules.read_dataset(Path("no/such.yaml"))
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", None])
 def test_a_file_that_is_no_data_set_is_refused(step, tmp_path, text):
     path = tmp_path / "dataset.yaml"

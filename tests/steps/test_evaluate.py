@@ -151,6 +151,12 @@ def test_a_parameter_that_can_not_be_is_refused(step, name, value, message):
         read(step, **{name: value})
 
 
+def test_a_relative_path_of_settings_is_told_where_it_starts(step):
+    message = "No such file or directory. A relative path starts in the step's own folder."
+    with pytest.raises(step.settings.SettingsError, match=message):
+        step.settings.read_dataset(Path("no/such.yaml"))
+
+
 def test_a_clear_lead_can_not_be_asked_for_without_intervals(step):
     with pytest.raises(step.settings.SettingsError, match="needs an interval, and resamples=0"):
         read(step, promote="if_clearly_better", resamples="0")

@@ -68,6 +68,12 @@ def write_regression(folder):
 # Settings
 
 
+def test_a_relative_path_of_settings_is_told_where_it_starts(step):
+    message = "No such file or directory. A relative path starts in the step's own folder."
+    with pytest.raises(step.settings.SettingsError, match=message):
+        step.settings.read_dataset(Path("no/such.yaml"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
