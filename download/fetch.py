@@ -15,7 +15,8 @@ from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 from urllib3.util.retry import Retry
 
-CHUNK_BYTES = 1 << 20
+# Small, so that the bar moves on a slow line as well.
+CHUNK_BYTES = 1 << 16
 LONGEST_PAUSE = 60
 SECONDS_BETWEEN_LINES = 10
 # What a server says when it may do better in a moment.

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
         DownloadError: The file can't be had completely, or isn't the table that was meant.
     """
     parameters = parse(arguments)
+    hide_secrets(parameters.url)
     config = vars(parameters) | {"url": public_form(parameters.url)}
     with open_run("download", config) as run, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,6 +70,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if parameters.retries < 0:
         raise ParameterError(f"retries={parameters.retries} is below 0.")
     return parameters
+
+
+def hide_secrets(url: str) -> None:
+    """Leave a web address's secrets out of the program's arguments, which the SDK notes."""
+    if local_path(url) is None:
+        sys.argv[1:] = [word.replace(url, public_form(url)) for word in sys.argv[1:]]
 
 
 def check_artifact_name(parameter: str, name: str) -> None:

@@ -379,6 +379,31 @@ def test_without_a_terminal_progress_is_plain_lines(step, caplog, monkeypatch, c
     assert "\r" not in capsys.readouterr().err
 
 
+def test_on_a_slow_line_the_bar_moves_with_each_64_kib(step, tmp_path, monkeypatch):
+    sizes, pass_on = [], step.fetch._with_progress
+
+    def note(chunks, total):
+        for chunk in pass_on(chunks, total):
+            sizes.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr(step.fetch, "_with_progress", note)
+    with web_server(answer(bytes(150_000))) as (url, _):
+        step.fetch.fetch(url, tmp_path / "x", 5, 0)
+    assert sizes == [65_536, 65_536, 18_928]
+
+
+def test_a_run_shows_no_secrets_of_its_url(run_step, wandb_api):
+    with web_server(answer(PARQUET)) as (url, _):
+        done = run_step(
+            "download", "download-secret", url=f"{url}?signature=abc", output_artifact="raw.parquet"
+        )
+    assert done.returncode == 0, done.stderr
+    (run,) = wandb_api.runs("download-secret")
+    assert f"--url={url}" in run.metadata["args"]
+    assert "signature" not in str(run.metadata) + str(run.rawconfig)
+
+
 def test_the_step_logs_the_table_with_its_origin(run_step, wandb_api):
     headers = {"ETag": '"e1"', "Last_Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
     with web_server(answer(CSV, **headers)) as (url, _):
