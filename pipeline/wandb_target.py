@@ -67,8 +67,11 @@ def choose(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget:
     remote = find_remote(wanted, environment)
     if remote:
         return remote
-    is_wish = wanted == Wandb.local
-    return _local("main.wandb=local" if is_wish else "no W&B login found; `wandb login` adds one")
+    if wanted == Wandb.local:
+        return _local("main.wandb=local")
+    if _names_own_server(environment):
+        return _local("WANDB_API_KEY is the local server's")
+    return _local("no W&B login found; `wandb login` adds one")
 
 
 def find_remote(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget | None:
@@ -88,7 +91,7 @@ def find_remote(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget | 
             "Unset WANDB_MODE; without an account or a network, main.wandb=local keeps everything "
             "on this machine."
         )
-    if wanted == Wandb.local:
+    if wanted == Wandb.local or (wanted == Wandb.auto and _names_own_server(environment)):
         return None
     address, credentials = find_credentials(environment)
     if credentials:
@@ -99,6 +102,24 @@ def find_remote(wanted: Wandb, environment: Mapping[str, str]) -> WandbTarget | 
             "`wandb login`. main.wandb=local needs no account."
         )
     return None
+
+
+def _names_own_server(environment: Mapping[str, str]) -> bool:
+    """Tell whether the variables are those of `python -m wandb_server env`, old ones too.
+
+    Then the server may have ended since, or have got another port.
+    """
+    host = urlsplit(environment.get("WANDB_BASE_URL", "")).hostname
+    key = environment.get("WANDB_API_KEY")
+    if host != "127.0.0.1" or not key:
+        return False
+    from wandb_server.keys import is_current
+    from wandb_server.paths import data_dir
+
+    try:
+        return is_current(data_dir(), key)
+    except OSError:  # not readable, so not this user's
+        return False
 
 
 def _local(reason: str) -> WandbTarget:

@@ -2,12 +2,15 @@
 
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.errors import WandbError
 from pipeline.schema import Wandb
 from pipeline.wandb_target import CLOUD, choose, find_credentials, has_gone
+from wandb_server import ensure_running
+from wandb_server.service import stop
 
 
 @pytest.fixture
@@ -87,6 +90,36 @@ def test_without_a_login_the_local_server_is_started_and_local_beats_a_login(
     assert target.is_local
     assert target.address == again.address == target.variables["WANDB_BASE_URL"]
     assert target.sign_in(f"{target.address}/local/songs").startswith(f"{target.address}/signin")
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_variables_of_the_local_server_choose_it_even_when_it_has_ended_since(
+    home: dict[str, str],
+) -> None:
+    old = ensure_running().environment()
+    stop()
+    with socket.create_server(("127.0.0.1", urlsplit(old["WANDB_BASE_URL"]).port or 0)):
+        target = choose(Wandb.auto, home | old)
+
+    assert target.is_local
+    assert target.reason == "WANDB_API_KEY is the local server's"
+    assert target.address != old["WANDB_BASE_URL"]
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "x" * 64},
+        {"WANDB_BASE_URL": "https://wandb.example.com"},
+    ],
+)
+def test_variables_of_another_server_choose_that_one(
+    home: dict[str, str], variables: dict[str, str]
+) -> None:
+    own = ensure_running().environment()
+
+    assert not choose(Wandb.auto, home | own | variables).is_local
 
 
 def test_a_server_that_can_t_start_is_told(
