@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -40,6 +41,8 @@ Holder = Callable[[Alias], "Version | None"]
 # These change how fast a step is, not what it makes.
 _SPEED = {"n_jobs"}
 _SHOWN = 5
+# A web address with a user, a password or a query.
+_MAY_HOLD_SECRETS = re.compile(r"https?://\S*[@?]")
 # A component's page, and what runs, tests and editors leave in its folder.
 _NOT_CODE = (
     *("*.md", ".*", "*.pyc", "__pycache__"),
@@ -132,7 +135,7 @@ def _flatten(name: str, value: Any) -> Facts:
 
 
 def _plain(text: str) -> Fact:
-    return Fact(text, text)
+    return Fact(text, None if _MAY_HOLD_SECRETS.match(text) else text)
 
 
 def _content(version: "Version | None") -> Fact:

@@ -61,6 +61,8 @@ def answered(version: Version | None) -> "Future[Version | None]":
         ({"depth": None}, {"depth": 3}, ["depth unset -> 3"]),
         ({"metrics": ["r2"]}, {"metrics": []}, ['metrics ["r2"] -> []']),
         ({"output": Made("a")}, {"output": Made("b")}, ["output a -> b"]),
+        ({"url": "https://a.org/x"}, {"url": "https://a.org/x?signature=s"}, ["url changed"]),
+        ({"url": "http://me:secret@a.org/x"}, {"url": "http://a.org/x"}, ["url changed"]),
         (
             {"input": CLEAN},
             {"input": replace(CLEAN, version=Version("clean.parquet:v4", "abd"))},
