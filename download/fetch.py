@@ -202,6 +202,8 @@ def _problem(error: requests.RequestException) -> str:
         return "not a byte came within `timeout`"
     if isinstance(root, OSError) and root.strerror:
         return f"the connection failed: {root.strerror}"
+    if isinstance(root, requests.TooManyRedirects):
+        return "the server leads from one address to another without end"
     return f"{type(root).__name__}: {root}"
 
 

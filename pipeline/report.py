@@ -100,7 +100,9 @@ class Report:
             ("step", "time", "rows", "made"), [_row(result) for result in self._results]
         )
         parts = [steps, self._scores(), self._promotion()]
-        logger.info("%s\n", "\n\n".join(part for part in parts if part is not None))
+        # Below a step that ran there is an empty line already.
+        gap = "\n" if self._results[-1].status == "reused" else ""
+        logger.info("%s%s\n", gap, "\n\n".join(part for part in parts if part is not None))
         pages = [result.page for result in self._results if result.page]
         if pages:
             tell(f"See it at {self._target.sign_in(pages[-1])}")

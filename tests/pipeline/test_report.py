@@ -118,7 +118,8 @@ def test_a_reused_step_shows_as_that_with_what_it_made(
     report.add(StepResult("download", "reused", 0, ["raw:v0"], rows, note="0123abcd"))
     report.end()
 
-    assert "[1/1] download reused from 0123abcd: raw:v0" in caplog.text
+    assert caplog.messages[1] == "[1/1] download reused from 0123abcd: raw:v0"
+    assert caplog.messages[2].startswith("\nstep ")
     assert "download  reused  4,000  raw:v0" in caplog.text
 
 
