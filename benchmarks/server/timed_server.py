@@ -36,7 +36,6 @@ class Timed:
 def main(folder: Path, key: str, journal: Path) -> None:
     """Serve until the process is ended."""
     listener = process.bind(0)
-    listener.listen()
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     with journal.open("w", buffering=1) as file:
