@@ -243,6 +243,40 @@ def stored(server: LiveServer) -> list[Any]:
         return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
 
 
+SHARED = """
+import json, sys, wandb
+
+writer, rows = sys.argv[1], json.loads(sys.argv[2])
+settings = wandb.Settings(mode="shared", x_label=writer, x_primary=writer == "one")
+with wandb.init(project="shared", id="both", settings=settings) as run:
+    for row in rows:
+        run.log(row)
+"""
+
+
+def test_rows_of_a_shared_run_are_joined_by_step_and_what_that_hides_is_told(
+    source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
+) -> None:
+    def write(writer: str, *rows: dict[str, int]) -> None:
+        home = source.folder.parent / "home"
+        code, text = run_python(home, source.base_url, "-c", SHARED, writer, json.dumps(rows))
+        assert code == 0, text
+
+    def history() -> list[dict[str, Any]]:
+        rows = runs(target, "shared")["both"]["history"]
+        return [{key: row[key] for key in row if not key.startswith("_")} for row in rows]
+
+    write("one", {"a": 1}, {"a": 2})
+    write("two", {"b": 3}, {"b": 4})
+    code, text = publish(project="shared")
+    assert code == 0, text
+    assert history() == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
+    write("three", {"a": 5}, {"a": 2}, {"a": 6})
+    code, text = publish(project="shared")
+    assert code == 1, text
+    assert "1 value under step and key of another writer's: only one can be sent" in text
+
+
 PART = """
 import json, os, sys, wandb
 from pathlib import Path

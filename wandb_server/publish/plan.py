@@ -7,6 +7,7 @@ from typing import Any
 
 from wandb_server.lines import finite, parse_object
 from wandb_server.publish.source import SourceRun, SourceVersion, plain_config
+from wandb_server.upkeep.wording import counted
 
 # States in which a run can end up at the target; the SDK can end a run in no other way.
 FINISHED, FAILED = "finished", "failed"
@@ -85,12 +86,15 @@ def differences(
         translate: Rewrites references to versions.
 
     Returns:
-        A text by each of "history", "console", "state", "config", "summary", "labels" that
-        differs; empty when nothing does. Files aren't looked at.
+        A text by each of "history", "hidden", "console", "state", "config", "summary" and
+        "labels" that differs; empty when nothing does. Files aren't looked at.
     """
     found = {}
     if target.last_step != run.last_step:
         found["history"] = f"history ends at step {target.last_step}, not {run.last_step}"
+    if run.hidden:
+        values = counted(run.hidden, "value")
+        found["hidden"] = f"{values} under step and key of another writer's: only one can be sent"
     if target.console_lines != run.console_lines:
         found["console"] = f"{target.console_lines} of {run.console_lines} console lines"
     if target.state != final_state(run):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +18,13 @@ from wandb_server.publish.plan import (
     labels,
     plain_summary,
 )
-from wandb_server.publish.source import SourceRun, plain_config, read_console, read_history
+from wandb_server.publish.source import (
+    SourceRun,
+    merge_rows,
+    plain_config,
+    read_console,
+    read_history,
+)
 from wandb_server.publish.target import Target
 from wandb_server.upkeep.store import Store
 
@@ -85,8 +93,9 @@ def send_run(
     """
     active.config.update(plain_config(run.row), allow_val_change=True)
     last_step, lines = (held.last_step, held.console_lines) if held else (-1, 0)
-    for step, content in read_history(store.connection, run.row.id, last_step):
-        row = parse_object(translate(content))
+    history = read_history(store.connection, run.row.id, last_step)
+    for step, contents in groupby(history, key=itemgetter(0)):
+        row = merge_rows(parse_object(translate(content)) for _, content in contents)
         # The SDK measures these two itself and takes no other value.
         values = {key: row[key] for key in row if key not in ("_step", "_runtime")}
         active.log(values, step=step, commit=True)

@@ -2,7 +2,10 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from wandb_server.artifact.lineage import list_inputs, list_outputs
@@ -29,7 +32,8 @@ class SourceRun:
     """A run and how much belongs to it.
 
     `first` is the time stamp of its first row of history (seconds since 1970; None without
-    one), `last_step` is -1 without history.
+    one), `last_step` is -1 without history. `hidden` counts the values that writers of a shared
+    run logged at a step at which another one logged the same key.
     """
 
     row: Run
@@ -37,6 +41,7 @@ class SourceRun:
     last_step: int
     console_lines: int
     files: list[RunFile]
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,37 @@ def read_history(connection: sqlite3.Connection, run_id: int, after: int) -> lis
     return [(row[0], row[1]) for row in rows]
 
 
+def merge_rows(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Make one row of those that the writers of a shared run logged at one step.
+
+    The SDK sends one row a step. Of one key the last value counts, of the SDK's own the first.
+    """
+    merged: dict[str, Any] = {}
+    for row in rows:
+        merged |= {k: row[k] for k in row if not (k.startswith("_") and k in merged)}
+    return merged
+
+
+def _count_hidden(connection: sqlite3.Connection, run_id: int) -> int:
+    """Count the values of a run that `merge_rows` drops."""
+    lines = connection.execute(
+        "SELECT step, content FROM run_line WHERE run_id = ?1 AND stream = 'history' AND step IN ("
+        " SELECT step FROM run_line WHERE run_id = ?1 AND stream = 'history'"
+        " GROUP BY step HAVING count(*) > 1) ORDER BY step, number, writer",
+        (run_id,),
+    )
+    hidden = 0
+    for _, group in groupby(lines, key=itemgetter(0)):
+        rows = [parse_object(content) for _, content in group]
+        merged = merge_rows(rows)
+        hidden += sum(
+            not key.startswith("_") and json.dumps(row[key]) != json.dumps(merged[key])
+            for row in rows
+            for key in row
+        )
+    return hidden
+
+
 def read_console(connection: sqlite3.Connection, run_id: int, skip: int) -> list[str]:
     """Read the texts of console lines but for the first `skip` ones, in order."""
     lines = read_lines(connection, run_id, OUTPUT)
@@ -152,7 +188,8 @@ def _read_run(connection: sqlite3.Connection, run: Run) -> SourceRun:
     ).fetchone()
     first = parse_object(row[0]).get("_timestamp") if row else None
     lines = count_lines(connection, run.id, OUTPUT)
-    return SourceRun(run, first, last, lines, list_files(connection, run.id))
+    hidden = _count_hidden(connection, run.id)
+    return SourceRun(run, first, last, lines, list_files(connection, run.id), hidden)
 
 
 def _read_versions(
