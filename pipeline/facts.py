@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.schema import Dataset
 from pipeline.signals import wait_for
 from pipeline.source import identify
 from pipeline.steps import Alias, Artifact, Made, Source, Step
@@ -40,6 +41,7 @@ Holder = Callable[[Alias], "Version | None"]
 
 # These change how fast a step is, not what it makes.
 _SPEED = {"n_jobs"}
+_SOURCE = {"url", "sha256"}
 _SHOWN = 5
 # A web address with a user, a password or a query.
 _MAY_HOLD_SECRETS = re.compile(r"https?://\S*[@?]")
@@ -123,6 +125,9 @@ def _flatten(name: str, value: Any) -> Facts:
             return {name: _plain(value.value)}
         case dict():
             parts = value
+        case Dataset():
+            # Where the table is from matters to who fetches it; to all others, what is in it.
+            parts = {key: part for key, part in vars(value).items() if key not in _SOURCE}
         case _ if dataclasses.is_dataclass(value):
             parts = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
         case _:

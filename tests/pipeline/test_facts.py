@@ -19,7 +19,7 @@ from pipeline.facts import (
     shorten,
 )
 from pipeline.registry import Version
-from pipeline.schema import Tfidf
+from pipeline.schema import Dataset, Tfidf
 from pipeline.steps import Alias, Artifact, Made, Source, Step
 
 CLEAN = Artifact("clean.parquet", "preprocess", Version("clean.parquet:v3", "abc"))
@@ -101,6 +101,18 @@ def test_how_many_cores_a_step_may_take_is_no_change(facts_of: Callable[..., Fac
     old, new = (facts_of(forest={"n_jobs": cores, "max_depth": 3}) for cores in (1, -1))
 
     assert old == new
+
+
+def test_where_a_data_set_is_from_is_no_change_to_steps_that_take_its_table(
+    facts_of: Callable[..., Facts],
+) -> None:
+    here = Dataset(url="/a/songs.csv", target="genre")
+    old, new = facts_of(data=here), facts_of(data=replace(here, url="/b/songs.csv", sha256="00"))
+
+    assert old == new
+    assert differences(old, facts_of(data=replace(here, target="key"))) == [
+        "data.target genre -> key"
+    ]
 
 
 def test_a_version_of_another_number_with_the_same_content_is_no_change(
