@@ -56,13 +56,13 @@ class StepCache:
         return gather(step, self.root / step.name, self.environment, self._holder)
 
     @contextmanager
-    def turn(self, facts: Facts | None) -> Iterator[None]:
+    def turn(self, step: Step, facts: Facts | None) -> Iterator[None]:
         """Wait for pipelines that run a step with the same facts now, to reuse what they make."""
         if not self.enabled or facts is None:
             yield
             return
         lock = lock_folder() / f"step-{fingerprint(facts)}"
-        with locked(lock, "the same step has ended in another pipeline"):
+        with locked(lock, f"{step.name} has ended in another pipeline with the same input"):
             yield
 
     def find(self, step: Step, facts: Facts | None) -> tuple[FinishedRun | None, str]:
@@ -109,15 +109,14 @@ class StepCache:
         return version
 
     def _explain(self, step: str, facts: Facts) -> str:
-        """Say what has changed since the step last ran."""
+        """Say what has changed since the step ran, of its last runs the one most like this."""
         runs = self._search(step)
         if not runs:
             return "it has not run before"
-        try:
-            old = self._load(runs[0])
-        except MlflowException:
-            return "its last record can't be read"
-        return shorten(differences(old, facts))
+        records = [old for run in runs if (old := self._load(run))]
+        if not records:
+            return "its last records can't be read"
+        return shorten(min((differences(old, facts) for old in records), key=len))
 
     @cached_property
     def _experiments(self) -> list[str]:
@@ -136,8 +135,12 @@ class StepCache:
             )
         )
 
-    def _load(self, run: Run) -> Facts:
+    def _load(self, run: Run) -> Facts | None:
+        """Return the facts of a run; None if they can't be read."""
         with tempfile.TemporaryDirectory() as folder:
-            path = self.client.download_artifacts(run.info.run_id, _FILE, folder)
+            try:
+                path = self.client.download_artifacts(run.info.run_id, _FILE, folder)
+            except MlflowException:
+                return None
             facts = json.loads(Path(path).read_text())
         return {name: Fact(*fact) for name, fact in facts.items()}

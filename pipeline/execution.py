@@ -207,7 +207,7 @@ class Execution:
         if missing:
             return StepResult(step.name, "skipped", note=f"{missing[0].maker} exported nothing")
         facts = self._cache.gather(step)
-        with self._cache.turn(facts):
+        with self._cache.turn(step, facts):
             record, why = self._cache.find(step, facts)
             if facts and record:
                 self._components.note_reused(step.name)

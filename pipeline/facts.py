@@ -131,7 +131,8 @@ def _flatten(name: str, value: Any) -> Facts:
         case _ if dataclasses.is_dataclass(value):
             parts = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
         case _:
-            return {name: _plain(value if isinstance(value, str) else json.dumps(value))}
+            is_text = isinstance(value, str)
+            return {name: _plain(value if is_text else json.dumps(value, ensure_ascii=False))}
     facts: Facts = {}
     for key, part in parts.items():
         if key not in _SPEED:

@@ -52,6 +52,7 @@ def answered(version: Version | None) -> "Future[Version | None]":
         ({"seed": 1}, {"seed": 2}, ["seed 1 -> 2"]),
         ({"url": "a"}, {"url": "b"}, ["url a -> b"]),
         ({"stratify": True}, {"stratify": False}, ["stratify true -> false"]),
+        ({"text": ["größe"]}, {"text": []}, ['text ["größe"] -> []']),
         (
             {"forest": {"max_depth": 13}},
             {"forest": {"max_depth": 10}},
