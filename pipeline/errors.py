@@ -21,6 +21,10 @@ class WandbError(PipelineError):
     """No usable W&B answers."""
 
 
+class TrackingError(PipelineError):
+    """MLflow's store can't be used."""
+
+
 class ArtifactError(PipelineError):
     """An artifact that is needed doesn't exist."""
 

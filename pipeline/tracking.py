@@ -6,13 +6,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
+import requests
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENV, MLFLOW_RUN_NAME
 
+from pipeline.errors import TrackingError
 from pipeline.locks import locked
 from pipeline.registry import FinishedRun
 from pipeline.schema import EnvManager
 
+SECONDS_TO_ANSWER = 10.0
 REUSED_FROM = "step.reused_from"
 
 
@@ -33,14 +37,30 @@ def open_experiment(name: str, environment: Mapping[str, str]) -> str:
     Args:
         name: Taken unless `mlflow run` chose an experiment already.
         environment: Variables of this process.
+
+    Raises:
+        TrackingError: The store is a server that doesn't answer, or refuses what it is asked.
     """
     address = urlsplit(mlflow.get_tracking_uri())
+    if address.scheme in ("http", "https"):
+        return _ask_server(address.geturl(), name, environment)
     if address.scheme != "sqlite":
         return _experiment_id(name, environment)
     database = Path(address.path.removeprefix("/"))
     lock = database.with_name(f"{database.name}.lock")
     with locked(lock, f"another pipeline has prepared {database}"):
         return _experiment_id(name, environment)
+
+
+def _ask_server(address: str, name: str, environment: Mapping[str, str]) -> str:
+    try:
+        requests.head(address, timeout=SECONDS_TO_ANSWER)  # MLflow would ask for four minutes
+        return _experiment_id(name, environment)
+    except (requests.RequestException, MlflowException) as error:
+        raise TrackingError(
+            f"The MLflow server can't be used: {str(error).splitlines()[0]}\n"
+            "Start that server, or unset MLFLOW_TRACKING_URI to use mlflow.db in this folder."
+        ) from error
 
 
 def _experiment_id(name: str, environment: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import tracking
+from pipeline.errors import TrackingError
 from pipeline.schema import EnvManager
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +39,13 @@ def test_pipelines_that_start_at_once_on_an_empty_store_share_it(tmp_path: Path)
     assert len({experiment for experiment, _ in answers}) == 1
     assert len({run for _, run in answers}) == 3
     assert len(MlflowClient(store).search_runs([answers[0][0]])) == 3
+
+
+def test_an_mlflow_server_that_is_down_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://127.0.0.1:9")
+
+    with pytest.raises(TrackingError, match=r"can't be used: .*Connection refused.*\nStart that"):
+        tracking.open_experiment("songs", {})
 
 
 @pytest.fixture
