@@ -8,6 +8,8 @@ from pipeline.schema import Config
 
 _NOT_IN_PROJECTS, _NOT_IN_ALIASES, _LONGEST = "/\\#?%:", "/:", 128
 _ARTIFACT = re.compile(rf"[\w.-]{{1,{_LONGEST}}}", re.ASCII)
+# W&B gives these to versions itself.
+_GIVEN = re.compile(r"latest|v\d+", re.ASCII)
 
 
 def check_names(config: Config) -> None:
@@ -20,8 +22,8 @@ def check_names(config: Config) -> None:
     _check("main.project_name", main.project_name, _NOT_IN_PROJECTS)
     _check("main.experiment_name", main.experiment_name.strip(), "")
     aliases = evaluate.production_alias, evaluate.previous_alias
-    _check("evaluate.production_alias", aliases[0], _NOT_IN_ALIASES)
-    _check("evaluate.previous_alias", aliases[1], _NOT_IN_ALIASES)
+    _check_alias("evaluate.production_alias", aliases[0])
+    _check_alias("evaluate.previous_alias", aliases[1])
     if aliases[0] == aliases[1]:
         raise ConfigError(
             f"evaluate.previous_alias={aliases[1]} is evaluate.production_alias as well: give the "
@@ -41,6 +43,15 @@ def check_names(config: Config) -> None:
         if name in taken:
             raise ConfigError(f"{key}={name}: {taken[name]} has that name. Give each its own.")
         taken[name] = key
+
+
+def _check_alias(key: str, name: str) -> None:
+    _check(key, name, _NOT_IN_ALIASES)
+    if _GIVEN.fullmatch(name):
+        raise ConfigError(
+            f"{key}={name}: W&B itself gives latest, v0, v1 and so on to versions: take another "
+            "name, such as prod."
+        )
 
 
 def _check(key: str, name: str, refused: str) -> None:

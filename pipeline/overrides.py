@@ -14,6 +14,7 @@ from pipeline.schema import Config
 
 FLAG = "--hydra-options"
 MULTIRUN = ("-m", "--multirun")
+_STEPS = ("main.execute_steps", "main.force_steps")
 _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 # Spaces end a word, but not inside quotes.
 _WORD = re.compile(rf"""(?:[^\s'"]|{_QUOTED})+""")
@@ -83,7 +84,7 @@ def _prepare(word: str, multirun: bool) -> str:
     if override.is_add():
         return word
     if override.is_sweep_override() and (
-        key == "main.execute_steps" or (not multirun and kind in (str, str | None))
+        key in _STEPS or (not multirun and kind in (str, str | None))
     ):
         return _quoted(word)
     return override.input_line or word

@@ -63,6 +63,11 @@ def make_plan(config: DictConfig, sweep: str) -> Plan:
     overrides = _parse(config)
     varied = {override.key_or_group for override in overrides if override.is_sweep_override()}
     is_search = "n_trials" in sweeper
+    if config.hydra.launcher.get("n_jobs") == 0:
+        raise ConfigError(
+            "hydra.launcher.n_jobs=0: give the number of trials that run side by side, or -1 for "
+            "as many as there are cores."
+        )
     for override in overrides:
         _check_values(override, is_search)
     for key in sorted(varied):

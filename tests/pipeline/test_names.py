@@ -64,3 +64,10 @@ def test_a_model_need_not_be_exported(config: Config) -> None:
     forest = replace(config.random_forest_pipeline, export_artifact=None)
 
     check_names(replace(config, random_forest_pipeline=forest))
+
+
+@pytest.mark.parametrize("key", ["production_alias", "previous_alias"])
+@pytest.mark.parametrize("name", ["latest", "v0", "v12"])
+def test_an_alias_that_wandb_gives_itself_is_refused(name: str, key: str, config: Config) -> None:
+    with pytest.raises(ConfigError, match=f"^evaluate.{key}={name}: W&B itself gives"):
+        check_names(replace(config, evaluate=replace(config.evaluate, **{key: name})))

@@ -74,10 +74,12 @@ def test_the_flag_of_a_sweep_may_stand_between_overrides() -> None:
     assert expand_arguments(given) == [given[1], given[0], given[2]]
 
 
-def test_steps_separated_by_commas_are_never_a_sweep() -> None:
-    words = expand_arguments(["-m", "main.execute_steps=download,preprocess"])
+@pytest.mark.parametrize("key", ["main.execute_steps", "main.force_steps"])
+@pytest.mark.parametrize("flags", [[], ["-m"]])
+def test_steps_separated_by_commas_are_never_a_sweep(flags: list[str], key: str) -> None:
+    words = expand_arguments([*flags, f"{key}=download,preprocess"])
 
-    assert value_of(words, "main.execute_steps") == "download,preprocess"
+    assert value_of(words, key) == "download,preprocess"
 
 
 def test_hydra_s_own_settings_and_groups_pass() -> None:

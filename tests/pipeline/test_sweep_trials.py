@@ -236,6 +236,7 @@ def test_a_plan_knows_what_varies_and_how_many_trials_can_run_at_once() -> None:
         ([f"{DEPTH}=int(interval(2,9))"], "Add hydra/sweeper=optuna, or list the values"),
         ([f"{DEPTH}=2,3", "metrics=[rok_auc]"], "Did you mean 'roc_auc'"),
         (["metrics=[r2],[accuracy]"], "Trials that differ in metrics can't be compared"),
+        ([f"{DEPTH}=2,3", *JOBLIB[:1], "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: give"),
         (["sweep.evaluate=best,all"], "sweep.evaluate holds for the whole sweep"),
         ([f"{DEPTH}=2,3", "main.execute_steps=evaluate"], "there is nothing to do"),
         (
