@@ -47,6 +47,7 @@ def finish_sweep(plan: Plan, task: Callable[[DictConfig], Any]) -> int:
     _log_plainly(plan.folder)
     main = trials[0].config["main"]
     target = choose(Wandb(main["wandb"]), os.environ)
+    target.prepare(os.environ)  # before the SDK is first used, which is when it reads them
     sweep = make_sweep(plan, _add_reasons(trials, target, main["project_name"]))
     logger.info("\n%s\n", show_table(sweep))
     if sweep.scored:

@@ -1,6 +1,5 @@
 """A sweep's own run in W&B, with its table and plots, and its run in MLflow."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def log_to_wandb(sweep: Sweep, folder: Path, project: str, target: WandbTarget) 
     Raises:
         WandbError: W&B doesn't take it.
     """
-    target.prepare(os.environ)
     settings = wandb.Settings(
         base_url=target.address,
         api_key=target.variables.get("WANDB_API_KEY"),

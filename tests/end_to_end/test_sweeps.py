@@ -136,6 +136,7 @@ def test_a_sweep_tells_of_its_trials_the_best_first_and_why_one_failed(
 ) -> None:
     assert trials.returncode == 1
     assert f"Trial 0 failed ({DEPTH}=-1): The step 'train_random_forest' failed" in trials.stdout
+    assert "wandb:" not in trials.stdout + trials.stderr  # the SDK's own words
     table = trials.stdout[trials.stdout.index("Sweep depths/1: 3 trials, 1 failed;") :]
     listed = re.findall(r"^(\d) +(-?\d) +(\S+)( ± 0\.\d+)? .* (\w+)$", table, re.MULTILINE)
     assert [(row[1], row[4]) for row in listed[2:]] == [("-1", "failed")]
