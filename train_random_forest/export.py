@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -89,7 +90,10 @@ def make_signature(pipeline: Pipeline, examples: pd.DataFrame) -> Any:
 
     inputs: list[Any] = [ColSpec(AnyType(), name) for name in examples.columns]
     predictions = pd.Series(pipeline.predict(examples))
-    outputs = infer_signature(model_output=predictions).outputs
+    with warnings.catch_warnings():
+        # MLflow advises against whole numbers, which a null would not fit: no prediction is one.
+        warnings.filterwarnings("ignore", "Hint: Inferred schema contains integer")
+        outputs = infer_signature(model_output=predictions).outputs
     return ModelSignature(inputs=Schema(inputs), outputs=outputs)
 
 

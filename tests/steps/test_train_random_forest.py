@@ -386,6 +386,18 @@ def test_the_exported_model_predicts_what_the_fitted_one_does(step, model, pipel
     assert (loaded.predict_proba(songs) == pipeline.predict_proba(songs)).all()
 
 
+def test_predictions_that_are_whole_numbers_have_a_type_and_no_warning(
+    step, songs, dataset, config
+):
+    table = songs.assign(genre=(songs["genre"] == "Pop").astype(int))
+    fitted = step.forest.fit(table, dataset, config)
+
+    signature = step.export.make_signature(fitted, table[dataset.features].head(5))
+
+    # Of a warning, which is an error here, MLflow would make the type Any.
+    assert [kind.name for kind in signature.outputs.input_types()] == ["long"]
+
+
 def test_the_model_needs_no_type_outside_the_list_which_evaluate_shares(step, load_step, model):
     needed = skops.io.get_untrusted_types(file=model / "model.skops")
     assert set(needed) <= set(step.export.TRUSTED_TYPES)
