@@ -56,15 +56,15 @@ def format_finding(finding: Finding, *, colored: bool) -> str:
         colored: Whether the grade is to have a color as well.
     """
     word = f"{finding.grade.name:<6}"
-    said = _wrap(finding.said, "")
-    mend = _wrap(finding.mend, "-> ") if finding.mend else []
+    said = _wrap(finding.said)
+    mend = [f"-> {finding.mend}"] if finding.mend else []  # one line, to be copied
     first, *rest = [*said, *mend]
     shown = f"\x1b[{finding.grade.value}m{word}\x1b[0m" if colored else word
     indent = " " * (len(word) + _NAME)
     return "\n".join([f"{shown}{finding.name:<{_NAME}}{first}", *(indent + line for line in rest)])
 
 
-def _wrap(text: str, start: str) -> list[str]:
+def _wrap(text: str) -> list[str]:
     """Break a text into lines, but never a path or a command word."""
     return [
         line
@@ -72,8 +72,6 @@ def _wrap(text: str, start: str) -> list[str]:
         for line in textwrap.wrap(
             paragraph,
             _WIDTH - _NAME,
-            initial_indent=start,
-            subsequent_indent=" " * len(start),
             break_long_words=False,
             break_on_hyphens=False,
         )

@@ -77,6 +77,10 @@ def test_what_would_stop_a_run_is_told_with_the_way_out(monkeypatch: pytest.Monk
             warn("disk", "low", "make room"),
             "warn  disk            low\n                      -> make room",
         ),
+        (
+            fail("a", "b", f"rm -r {'/long' * 30}"),
+            f"fail  a               b\n                      -> rm -r {'/long' * 30}",
+        ),
         (fail("a", "b", "c"), "fail  a               b\n                      -> c"),
     ],
 )
