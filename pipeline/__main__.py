@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="also delete versions without an alias in W&B, but for the N newest of each artifact",
     )
     for tool in (back, past, again, doctor, room):
-        tool.add_argument("overrides", nargs="*", help=_OVERRIDES)
+        tool.add_argument("overrides", nargs="*", default=[], help=_OVERRIDES)
     return parser
 
 

@@ -12,6 +12,7 @@ import wandb
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from pipeline.__main__ import build_parser
 from pipeline.git import Code, git
 from pipeline.record import MACHINE, keep_record
 from pipeline.registry import FinishedRun
@@ -296,3 +297,12 @@ def test_a_source_whose_digest_isn_t_recorded_isn_t_taken(tmp_path: Path) -> Non
     (tmp_path / "a.csv").write_text("something")
 
     assert find_source("a.csv", None, [tmp_path]).url is None
+
+
+def test_what_to_reproduce_is_the_one_argument_that_it_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["reproduce"])
+
+    assert capsys.readouterr().err.endswith("the following arguments are required: target\n")
