@@ -120,14 +120,17 @@ def log_results(
 
 def raise_failures(results: list[Result], parameters: argparse.Namespace) -> None:
     """Raise DataError with every failed check, if there is one."""
-    failed = [f"  {describe(result)}" for result in results if result.outcome == "failed"]
-    if failed:
-        raise DataError(
-            f"{len(failed)} of {len(results)} checks of {parameters.sample_artifact} failed "
-            "(row 0 is the first row):\n"
-            + "\n".join(failed)
-            + "\nMend the data, or the rules of its columns in the data set's YAML."
-        )
+    failed = [result for result in results if result.outcome == "failed"]
+    if not failed:
+        return
+    advice = ["Mend the data, or the rules of its columns in the data set's YAML."]
+    if any(result.check == "distribution" for result in failed):
+        advice.append("If what has changed is right, accept it: check_data.accept_drift=true")
+    raise DataError(
+        f"{len(failed)} of {len(results)} checks of {parameters.sample_artifact} failed "
+        "(row 0 is the first row):\n"
+        + "\n".join([*(f"  {describe(result)}" for result in failed), *advice])
+    )
 
 
 def check_artifact_name(parameter: str, name: str) -> None:

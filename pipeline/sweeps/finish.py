@@ -69,7 +69,7 @@ def _conclude(
             page, parent = publishing.result()
             if notes.mlflow_run and parent and notes.mlflow_run != parent:
                 MlflowClient().set_tag(notes.mlflow_run, MLFLOW_PARENT_RUN_ID, parent)
-            logger.info("%s\n", "\n".join(advice(sweep)))
+            logger.info("%s\n", "\n".join(advice(sweep, notes.production)))
             tell(f"The sweep is at {target.sign_in(page)}")
 
 
@@ -141,8 +141,13 @@ def _publish(
     return log_to_wandb(sweep, folder, project, target), parent
 
 
-def advice(sweep: Sweep) -> list[str]:
-    """Say which trial is best, what is as good, and how to go on by hand."""
+def advice(sweep: Sweep, production: str | None) -> list[str]:
+    """Say which trial is best, what is as good, and how to go on by hand.
+
+    Args:
+        sweep: The sweep, with scores.
+        production: Version in production, if the best one was evaluated.
+    """
     best = sweep.best
     if best is None:
         return ["Trials of different data or metrics can't be compared: none of them is the best."]
@@ -150,7 +155,7 @@ def advice(sweep: Sweep) -> list[str]:
     if best.config["sweep"]["one_standard_error"]:
         lines += [text for text in [compare(sweep)] if text]
     lines.append(f"To run it again: {repeat_command(best)}")
-    if versions := versions_to_evaluate(best):
+    if best.notes.model != production and (versions := versions_to_evaluate(best)):
         words = ["main.execute_steps=evaluate", f"main.versions=[{','.join(versions)}]"]
         lines.append(f"To promote it by hand: {command([*words, 'evaluate.promote=always'])}")
     return lines

@@ -22,6 +22,7 @@ class Notes:
         versions: Exact versions that its steps took and made, each as name:vN.
         standard_error: Of its validation score; None if the step that trains didn't say.
         is_reused: Whether the model is one that an earlier run made.
+        production: Version that was in production after a model was evaluated; None if none was.
     """
 
     mlflow_run: str | None = None
@@ -29,6 +30,7 @@ class Notes:
     versions: list[str] = field(default_factory=list)
     standard_error: float | None = None
     is_reused: bool = False
+    production: str | None = None
 
     def take(self, steps: "Sequence[Step]", results: "Sequence[StepResult]", metric: str) -> None:
         """Note what came of the steps.
@@ -46,6 +48,9 @@ class Notes:
                 self.model = next(iter(result.versions), None)
                 self.is_reused = result.status == "reused"
                 self.standard_error = result.summary.get(f"standard_error/val/{metric}")
+            if "promotion/promoted" in result.summary:
+                holder = "challenger" if result.summary["promotion/promoted"] else "champion"
+                self.production = result.summary.get(f"promotion/{holder}")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_trials_that_can_t_be_compared_have_no_best_one() -> None:
 
     assert found.best is None
     assert [one.number for one in found.scored] == [0, 1]
-    assert "none of them is the best" in advice(found)[0]
+    assert "none of them is the best" in advice(found, None)[0]
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,14 @@ def test_two_sweeps_of_different_names_never_share_an_alias(one: str) -> None:
 def test_the_lines_by_hand_name_the_winner_s_settings_and_exact_versions() -> None:
     best = trial(4, 0.9, 8, versions=["train.parquet:v1", "model:v4", "test.parquet:v2"])
 
-    assert advice(sweep(best, trial(5, 0.1, 3))) == [
+    found = sweep(best, trial(5, 0.1, 3))
+    assert advice(found, "model:v1") == [
         "The best is trial 4: model:v4, now tagged best-depths.",
         f"To run it again: python main.py {DEPTH}=8 {TREES}=100",
         "To promote it by hand: python main.py main.execute_steps=evaluate "
         "'main.versions=[model:v4,test.parquet:v2]' evaluate.promote=always",
     ]
+    assert not [line for line in advice(found, "model:v4") if "promote" in line]
 
 
 def test_the_winner_is_evaluated_alone_with_its_own_settings_and_versions(
