@@ -173,7 +173,7 @@ def is_chance(interval: Interval | None) -> bool:
 
 
 def describe(facts: Decision, champion: str, confidence: float) -> str:
-    """Say who is better, and by how much; the interval is of what the better one is ahead by."""
+    """Say who is better, and by how much: scores and interval as the better one sees them."""
     gain = facts.difference or 0.0
     if gain > 0:
         verdict = f"{facts.challenger} beats {champion} by {gain:.6f}"
@@ -181,7 +181,9 @@ def describe(facts: Decision, champion: str, confidence: float) -> str:
         verdict = f"{champion} beats {facts.challenger} by {-gain:.6f}"
     else:
         verdict = f"{facts.challenger} and {champion} are equal"
-    scores = f"{facts.score:.6f} against {facts.champion_score:.6f}"
+    pair = facts.score, facts.champion_score
+    better, worse = pair if gain >= 0 else pair[::-1]
+    scores = f"{better:.6f} against {worse:.6f}"
     if facts.interval:
         low, high = facts.interval if gain >= 0 else (-facts.interval.high, -facts.interval.low)
         scores += f"; {100 * confidence:g} % interval of the difference {low:+.6f} to {high:+.6f}"

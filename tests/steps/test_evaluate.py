@@ -396,7 +396,13 @@ def meet(step, score, interval=None, fall=0.0):
     [
         ("if_better", 0.8, None, True, "no version held prod"),
         ("if_better", 0.8, (0.7,), True, "m:v2 beats m:v1 by 0.100000 in test/accuracy"),
-        ("if_better", 0.6, (0.7,), False, "m:v1 beats m:v2 by 0.100000"),
+        (
+            "if_better",
+            0.6,
+            (0.7,),
+            False,
+            "by 0.100000 in test/accuracy (0.700000 against 0.600000)",
+        ),
         ("if_better", 0.6, (0.7, (-0.2, -0.05)), False, "difference +0.050000 to +0.200000"),
         ("if_better", 0.7, (0.7,), False, "m:v2 and m:v1 are equal"),
         ("if_better", 0.8, (0.7, (-0.01, 0.2)), True, "may be chance: the interval holds 0"),
