@@ -15,7 +15,7 @@ from wandb_server.pages.addresses import with_query
 from wandb_server.pages.importance import rank_influences
 from wandb_server.pages.layout import NODE_HEIGHT, NODE_WIDTH, arrange
 from wandb_server.pages.lineage_graph import read_lineage
-from wandb_server.pages.parallel import RunValues, draw_parallel
+from wandb_server.pages.parallel import RunValues, draw_parallel, shorten
 from wandb_server.pages.plots import Series, draw_bars, draw_lines
 from wandb_server.pages.rendering import Renderer
 from wandb_server.pages.scales import fit
@@ -86,6 +86,20 @@ def test_bars_start_at_zero_and_negative_ones_end_there() -> None:
     up, down = (mark.shape for mark in plot.marks)
     assert up["x"] == pytest.approx(down["x"] + down["width"], abs=0.2)
     assert up["width"] == pytest.approx(2 * down["width"], abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["forest.max_depth", "tfidf.min_df", "val/f1"], ["max_depth", "min_df", "val/f1"]),
+        (["a.forest.size", "a.words.size"], ["forest.size", "words.size"]),
+        (["size", "forest.size", "end."], ["size", "forest.size", "end."]),
+    ],
+)
+def test_an_axis_is_named_by_the_end_of_its_key_that_no_other_one_has(
+    names: list[str], short: list[str]
+) -> None:
+    assert shorten(names) == short
 
 
 def test_parallel_coordinates_leave_out_runs_that_lack_a_value() -> None:

@@ -1,5 +1,6 @@
 """Parallel coordinates: one axis a setting or metric, one line a run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from wandb_server.pages.plots import Mark
 from wandb_server.pages.scales import Scale, Tick, fit
 
 _TOP, _BOTTOM = 40.0, 300.0
-_WIDTH, _LEAST_GAP, _SIDE = 1060.0, 150.0, 70.0
+_WIDTH, _LEAST_GAP, _SIDE = 1000.0, 150.0, 70.0
 _SHADES = 9  # of the style sheet: shade-0 for the least of the last axis to shade-8
 _WORDS_SHOWN = 12
 
@@ -18,10 +19,12 @@ _WORDS_SHOWN = 12
 class Axis:
     """An axis: its heading, its place from the left and its marks from the top.
 
-    `scale` says what its ends are; where `words` has any, they stand on it evenly.
+    `short` is the part of the heading that stands over it. `scale` says what its ends are; where
+    `words` has any, they stand on it evenly.
     """
 
     heading: str
+    short: str
     place: float
     ticks: list[Tick]
     scale: Scale
@@ -64,8 +67,10 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     places = [column.places for column in placed]
     gap = round(max(_WIDTH / max(len(headings) - 1, 2), _LEAST_GAP))
     axes = [
-        Axis(heading, _SIDE + index * gap, column.ticks, column.scale, column.words)
-        for index, (heading, column) in enumerate(zip(headings, placed, strict=True))
+        Axis(heading, short, _SIDE + index * gap, column.ticks, column.scale, column.words)
+        for index, (heading, short, column) in enumerate(
+            zip(headings, shorten(headings), placed, strict=True)
+        )
     ]
     lines = [
         Mark(
@@ -82,6 +87,18 @@ def draw_parallel(headings: Sequence[str], runs: Sequence[RunValues]) -> Paralle
     ]
     width = 2 * _SIDE + max(len(headings) - 1, 0) * gap
     return Parallel(width, _BOTTOM + 20, _TOP, _BOTTOM, axes, lines)
+
+
+def shorten(names: Sequence[str]) -> list[str]:
+    """Give of each nested key, such as `forest.max_depth`, as much as no other one ends with."""
+    ends = [
+        [name, *(name[at + 1 :] for at, letter in enumerate(name) if letter == ".")]
+        for name in names
+    ]
+    counts = Counter(end for own in ends for end in own)
+    return [
+        next((end for end in reversed(own) if end and counts[end] == 1), own[0]) for own in ends
+    ]
 
 
 def plain(value: Any) -> Any:
