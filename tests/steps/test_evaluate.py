@@ -401,7 +401,7 @@ def meet(step, score, interval=None, fall=0.0):
             0.6,
             (0.7,),
             False,
-            "by 0.100000 in test/accuracy (0.700000 against 0.600000)",
+            "m:v1 beats m:v2 by 0.100000 in test/accuracy (0.700000 against 0.600000)",
         ),
         ("if_better", 0.6, (0.7, (-0.2, -0.05)), False, "difference +0.050000 to +0.200000"),
         ("if_better", 0.7, (0.7,), False, "m:v2 and m:v1 are equal"),
