@@ -1,16 +1,14 @@
-"""Measures the contestants in turn, the steps one by one, and the first run from nothing."""
+"""Measures the contestants in turn, and the steps one by one."""
 
 import json
 import logging
-import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.contestants import Contestant, make_empty, make_floor, make_main, make_mlflow
-from benchmarks.place import HERE, BenchmarkError, Place, call, isolate
+from benchmarks.place import HERE, Place
 from benchmarks.recording import StepCall, read_calls, start_recording
 from benchmarks.report import TracedStep
 from benchmarks.timing import Measured, measure
@@ -145,31 +143,3 @@ def trace_step(place: Place, step: StepCall) -> TracedStep:
     }
     measured = measure_in(place, command, step.folder or place.folder, variables)
     return TracedStep(measured, json.loads(result.read_text()))
-
-
-def first_run(place: Place) -> Measured:
-    """Run the README's first command in a fresh clone, with an empty home and empty caches."""
-    folder = place.folder / "first"
-    clone = folder / "clone"
-    call(["git", "clone", "--quiet", str(place.project), str(clone)], place.folder, os.environ)
-    command = find_command((clone / "README.md").read_text())
-    variables = isolate(os.environ, folder / "home", keep_caches=False)
-    logger.info("first run from nothing: %s", command)
-    try:
-        return measure(["bash", "-c", command], clone, variables, place.folder / "output.log")
-    finally:
-        python = clone / ".venv" / "bin" / "python"
-        if python.exists():
-            call([str(python), "-m", "wandb_server", "stop"], clone, variables)
-
-
-def find_command(readme: str) -> str:
-    """Return the first line of the README that installs and runs the pipeline.
-
-    Raises:
-        BenchmarkError: There is none.
-    """
-    found = re.search(r"^.*pip install.*mlflow run \. .*$", readme, re.MULTILINE)
-    if not found:
-        raise BenchmarkError("README.md has no line with pip install and mlflow run.")
-    return found.group()

@@ -68,7 +68,10 @@ AIMS = (
     Aim(f"{_BIG}: time", ("x10 s main", "x1 s main"), _ratio, MOST_GROWTH, "times"),
     Aim(f"{_BIG}: memory", ("x10 MB main", "x1 MB main"), _ratio, MOST_GROWTH, "times"),
     Aim(f"{_BIG}: memory / one script", ("x10 MB main", "x10 MB single"), _ratio, 1.0, "times"),
-    Aim("first run from nothing", ("first",), _itself, 90.0, "s"),
+    Aim("first run from nothing", ("first main",), _itself, 90.0, "s"),
+    Aim("first run / DVC", ("first main", "first dvc"), _ratio, 1.0, "times"),
+    Aim("first run / Metaflow", ("first main", "first metaflow"), _ratio, 1.0, "times"),
+    Aim("first run / Kedro", ("first main", "first kedro"), _ratio, 1.0, "times"),
 )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from benchmarks import contest
 from benchmarks.changes import CHANGES
 from benchmarks.contest import TOOLS
+from benchmarks.first import LABELS as FIRST_LABELS
+from benchmarks.first import race_first
 from benchmarks.growth import measure_growth
 from benchmarks.place import ROOT, BenchmarkError, Place, open_place
 from benchmarks.recording import StepCall
@@ -34,7 +36,7 @@ PARTS = (
 )
 BESIDE_MAIN = ("mlflow", *TOOLS)
 # Minutes long: one round of them for each three of the others.
-LONG = ("trials", "untracked_trials", "big")
+LONG = ("trials", "untracked_trials", "big", "first")
 
 
 def main(arguments: list[str]) -> None:
@@ -49,11 +51,7 @@ def main(arguments: list[str]) -> None:
         open_place(Path(name), options.data, options.env_manager) as place,
     ):
         print(describe_machine())
-        figures: dict[str, Sequence[float]] = {}
-        if options.parts != ["first"]:
-            figures |= run_parts(place, options)
-        if "first" in options.parts:
-            figures["first"] = [contest.first_run(place).seconds]
+        figures = run_parts(place, options)
         if aims := check_aims(figures):
             print(f"\n{aims}")
 
@@ -84,6 +82,11 @@ def run_parts(place: Place, options: argparse.Namespace) -> dict[str, Sequence[f
         run_untracked(place, overrides, calls, options)
     if "big" in options.parts:
         figures |= run_big(place, calls, options)
+    if "first" in options.parts:
+        rounds = len(numbers_of("first", options.rounds))
+        found = race_first(place, calls, options.tools, rounds)
+        print(f"\n{compare(found, FIRST_LABELS, 'first run from nothing')}", flush=True)
+        figures |= {f"first {name}": seconds for name, seconds in found.items()}
     return figures
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from benchmarks import report, run
 from benchmarks.alone import PLAIN, make_plain, script_trials
-from benchmarks.contest import find_command
 from benchmarks.enlarge import enlarge
+from benchmarks.first import find_command
 from benchmarks.place import HERE, BenchmarkError, Place, isolate
 from benchmarks.programs import importable, run_program
 from benchmarks.recording import StepCall, write_calls
