@@ -2,9 +2,11 @@
 
 import sys
 
+from pipeline.compiling import take_from_caller
 from pipeline.early import ending_at_once
 
 with ending_at_once():
+    take_from_caller()
     import hydra
     from omegaconf import DictConfig
 

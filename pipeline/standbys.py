@@ -7,6 +7,7 @@ import select
 import shlex
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from typing import Any
 
 from pipeline import leash
 from pipeline.busy import is_busy
+from pipeline.compiling import take_compiled
 from pipeline.memory import memory_file, write_whole
 from pipeline.standby import Turn, ask, start
 from pipeline.standby_process import make_temporary
@@ -42,6 +44,7 @@ class Standbys:
     home: Path = field(default_factory=make_temporary)
     is_kept: bool = False
     _ran: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    _entered: list[Path] = field(default_factory=list)  # environments that were new
     _prepared: "dict[str, Future[None]]" = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
     _reused: set[str] = field(default_factory=set)
@@ -61,13 +64,19 @@ class Standbys:
             names: Steps that may run at all.
             variables: Environment variables of the steps.
         """
-        memory = self._memory()
-        ran = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
-        for name, (program, activation) in ran.items():
+        for name, (program, activation) in self._recall().items():
             words = [word for command in activation for word in shlex.split(command)]
             # Without its environment, bash would complain.
             if name in names and all(Path(word).exists() for word in words if "/" in word):
                 self.prepare(program, self.root / name, partial(list, activation), variables)
+
+    def _recall(self) -> dict[str, tuple[str, list[str]]]:
+        """Return program and activation of the steps that ran in the pipeline before this one."""
+        memory = self._memory()
+        found: dict[str, tuple[str, list[str]]] = {}
+        if memory.exists():
+            found = json.loads(memory.read_text(encoding="utf-8"))
+        return found
 
     def _memory(self) -> Path:
         mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
@@ -168,12 +177,22 @@ class Standbys:
             except (FileNotFoundError, ConnectionRefusedError):
                 if killed := self._servers.pop(path, None):
                     _close(killed)
+                if not Path(request["modules"]).exists():
+                    self._take_compiled(activation)
                 self._servers[path], channel = start(
                     path, self.root, activation, variables, request, is_turn
                 )
             self._needed[folder.name] = path
             self._close_unneeded()
         return channel
+
+    def _take_compiled(self, activation: Sequence[str]) -> None:
+        """Spare a new environment to compile what those of earlier steps and runs hold as well."""
+        entered = _environments(activation)
+        ran = [path for _, before in self._recall().values() for path in _environments(before)]
+        for environment in entered:
+            take_compiled(environment, dict.fromkeys([Path(sys.prefix), *self._entered, *ran]))
+        self._entered += entered
 
     def _path(self, activation: Sequence[str]) -> Path:
         return self.home / f"{_mark(activation)}.socket"
@@ -222,6 +241,12 @@ class Standbys:
 def _modules(folder: Path, activation: Sequence[str]) -> Path:
     """Return the file with the modules that a step imports in an environment."""
     return memory_file("imports", f"{folder.name}-{_mark([folder.name, *activation])}.txt")
+
+
+def _environments(activation: Sequence[str]) -> list[Path]:
+    """Return the folders of the environments that shell commands enter by a file of theirs."""
+    words = [word for command in activation for word in shlex.split(command)]
+    return [Path(word).parents[1] for word in words if word.endswith("/bin/activate")]
 
 
 def _mark(texts: Sequence[str]) -> str:
