@@ -14,14 +14,14 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config import parse_steps
+from pipeline.config import parse_forced, parse_steps
 from pipeline.console import Console, tell
 from pipeline.registry import Registry
 from pipeline.schema import Config, SweepEvaluate, Wandb
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.process import THIS
 from pipeline.sweeps.ranking import Sweep
-from pipeline.sweeps.table import command, compare, name_best, repeat_command, show_table
+from pipeline.sweeps.table import compare, name_best, show_table, to_command
 from pipeline.sweeps.trial import Notes, Trial, read_trials
 from pipeline.wandb_target import WandbTarget, choose
 
@@ -154,11 +154,21 @@ def advice(sweep: Sweep, production: str | None) -> list[str]:
     lines = [name_best(sweep, best)]
     if best.config["sweep"]["one_standard_error"]:
         lines += [text for text in [compare(sweep)] if text]
-    lines.append(f"To run it again: {repeat_command(best)}")
-    if best.notes.model != production and (versions := versions_to_evaluate(best)):
-        words = ["main.execute_steps=evaluate", f"main.versions=[{','.join(versions)}]"]
-        lines.append(f"To promote it by hand: {command([*words, 'evaluate.promote=always'])}")
+    lines.append(f"To run it again: {to_command(best.overrides)}")
+    if best.notes.model != production and versions_to_evaluate(best):
+        lines.append(f"To promote it by hand: {promote_command(best)}")
     return lines
+
+
+def promote_command(trial: Trial) -> str:
+    """Return the line that promotes a trial's model: in its project, with its data set."""
+    changed = {
+        "main.execute_steps": "evaluate",
+        "main.versions": f"[{','.join(versions_to_evaluate(trial))}]",
+        "evaluate.promote": "always",
+    }
+    kept = {key: value for key, value in trial.overrides.items() if key != "main.force_steps"}
+    return to_command(kept | changed)
 
 
 def should_evaluate(best: Trial) -> bool:
@@ -179,7 +189,12 @@ def versions_to_evaluate(trial: Trial) -> list[str]:
 
 def evaluation_config(trial: Trial) -> DictConfig:
     """Return the config that evaluates a trial's model on its test split, and runs nothing else."""
-    main = {"execute_steps": ["evaluate"], "versions": versions_to_evaluate(trial)}
+    forced = parse_forced(trial.config["main"]["force_steps"])
+    main = {
+        "execute_steps": ["evaluate"],
+        "force_steps": [step for step in forced if step == "evaluate"],
+        "versions": versions_to_evaluate(trial),
+    }
     merged = OmegaConf.merge(OmegaConf.structured(Config), trial.config, {"main": main})
     if not isinstance(merged, DictConfig):
         raise TypeError(f"a config is a mapping, not {type(merged)}")

@@ -1,7 +1,7 @@
 """The trials of a sweep as rows, and what there is to say about them."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pipeline.report import format_seconds, format_table
 from pipeline.sweeps.ranking import Sweep, alias_of, varying
@@ -105,11 +105,7 @@ def describe(sweep: Sweep, trial: Trial) -> str:
     return ", ".join(f"{name}={trial.overrides.get(key, '-')}" for key, name in names.items())
 
 
-def command(overrides: Sequence[str]) -> str:
+def to_command(overrides: Mapping[str, str]) -> str:
     """Return the line for a shell that runs the pipeline with these overrides."""
-    return shlex.join(["python", "main.py", *overrides])
-
-
-def repeat_command(trial: Trial) -> str:
-    """Return the line that runs the pipeline with a trial's settings."""
-    return command([f"{key}={value}" for key, value in trial.overrides.items()])
+    words = [f"{key}={value}" for key, value in overrides.items()]
+    return shlex.join(["python", "main.py", *words])

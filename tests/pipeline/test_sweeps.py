@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,20 +159,35 @@ def test_the_lines_by_hand_name_the_winner_s_settings_and_exact_versions() -> No
     assert advice(found, "model:v1") == [
         "The best is trial 4: model:v4, now tagged best-depths.",
         f"To run it again: python main.py {DEPTH}=8 {TREES}=100",
-        "To promote it by hand: python main.py main.execute_steps=evaluate "
+        f"To promote it by hand: python main.py {DEPTH}=8 {TREES}=100 main.execute_steps=evaluate "
         "'main.versions=[model:v4,test.parquet:v2]' evaluate.promote=always",
     ]
     assert not [line for line in advice(found, "model:v4") if "promote" in line]
 
 
+def test_the_line_that_promotes_names_the_sweep_s_project_and_data_and_forces_nothing() -> None:
+    own = {"main.project_name": "mine", "dataset": "houses", "evaluate.promote": "never"}
+    best = replace(
+        trial(4, 0.9, 8, versions=["test.parquet:v2"]),
+        overrides=own | {"main.execute_steps": "all", "main.force_steps": "segregate"},
+    )
+
+    assert advice(sweep(best), None)[-1] == (
+        "To promote it by hand: python main.py main.project_name=mine dataset=houses "
+        "evaluate.promote=always main.execute_steps=evaluate "
+        "'main.versions=[model:v4,test.parquet:v2]'"
+    )
+
+
 def test_the_winner_is_evaluated_alone_with_its_own_settings_and_versions(
     settings: dict[str, Any],
 ) -> None:
-    settings = settings | {"metrics": ["accuracy"]}
+    main = settings["main"] | {"force_steps": ["train_random_forest", "evaluate"]}
+    settings = settings | {"metrics": ["accuracy"], "main": main}
     notes = Notes(model="model_export:v4", versions=["model_export:v4", "test_data.parquet:v2"])
     config = validate(evaluation_config(Trial("id", 0, {}, 0.9, "", 1.0, settings, notes)))
 
-    assert config.main.execute_steps == ["evaluate"]
+    assert config.main.execute_steps == config.main.force_steps == ["evaluate"]
     assert config.main.versions == ["model_export:v4", "test_data.parquet:v2"]
     assert config.metrics == ["accuracy"]
     assert config.dataset.target == "genre"
