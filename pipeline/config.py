@@ -8,7 +8,7 @@ from omegaconf.errors import InterpolationToMissingValueError
 
 from pipeline.errors import ConfigError, did_you_mean
 from pipeline.names import check_names
-from pipeline.schema import ColumnRule, ColumnType, Config, Dataset, Evaluate, Promote
+from pipeline.schema import ColumnRule, ColumnType, Config, Dataset, Evaluate, Main, Promote
 from pipeline.sklearn_names import SCORERS
 from pipeline.tasks import check_task
 
@@ -102,6 +102,17 @@ def parse_versions(versions: Any) -> dict[str, str]:
     return found
 
 
+def _check_forced(main: Main) -> None:
+    executed = parse_steps(main.execute_steps)
+    left_out = [step for step in parse_forced(main.force_steps) if step not in executed]
+    if left_out:
+        raise ConfigError(
+            f"main.force_steps names {', '.join(left_out)}, which main.execute_steps leaves out "
+            f"(it names {', '.join(executed)}): add it to main.execute_steps, or force only what "
+            "is there."
+        )
+
+
 def check_metrics(metrics: Iterable[str]) -> None:
     """Check that metrics are ones that steps can log.
 
@@ -147,6 +158,21 @@ def _check_columns(dataset: Dataset) -> None:
             )
     for column, rule in dataset.columns.items():
         _check_rule(f"dataset.columns.{column}", rule)
+
+
+def _check_stratify(config: Config) -> None:
+    known = config.dataset.columns
+    named = {
+        "segregate.stratify": config.segregate.stratify,
+        "random_forest_pipeline.stratify": config.random_forest_pipeline.stratify,
+    }
+    for key, column in named.items():
+        if column and column not in known:
+            raise ConfigError(
+                f"{key}={column}: dataset.columns has no rule for such a column."
+                f"{did_you_mean(column, list(known))} Add one, such as {{type: string}}, name "
+                "another column, or take null, which splits at random."
+            )
 
 
 def _check_rule(key: str, rule: ColumnRule) -> None:
@@ -230,8 +256,7 @@ def validate(config: DictConfig) -> Config:
     typed = OmegaConf.to_object(config)
     if not isinstance(typed, Config):
         raise TypeError(f"config was composed without its schema: {type(typed)}")
-    parse_steps(typed.main.execute_steps)
-    parse_forced(typed.main.force_steps)
+    _check_forced(typed.main)
     check_names(typed)
     _check_range("segregate.test_size", typed.segregate.test_size, 0, 1)
     forest = typed.random_forest_pipeline
@@ -246,5 +271,6 @@ def validate(config: DictConfig) -> Config:
     _check_thresholds(typed)
     _check_promotion(typed.evaluate)
     _check_columns(typed.dataset)
+    _check_stratify(typed)
     check_task(typed)
     return typed

@@ -76,6 +76,10 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
     [
         (["segregate.test_size=1.5"], "segregate.test_size=1.5: give a number between 0 and 1"),
         (["main.force_steps=evaluat"], "main.force_steps: there is no step 'evaluat'. Did you"),
+        (
+            ["main.force_steps=segregate", "main.execute_steps=evaluate"],
+            "main.force_steps names segregate, which main.execute_steps leaves out",
+        ),
         (["main.force_steps=2"], "main.force_steps=2: give a list or names separated by commas"),
         (
             ["metrics=[rok_auc]"],
@@ -112,6 +116,8 @@ def test_steps_are_a_list_or_a_text_and_keep_their_order(steps: Any, expected: A
         ),
         (["evaluate.max_class_regression=-1"], "evaluate.max_class_regression=-1.0: give a number"),
         (["dataset.features.numerical=[temp]"], "no rule for the column 'temp'. Did you mean"),
+        (["segregate.stratify=genr"], "segregate.stratify=genr: dataset.columns has no rule for"),
+        (["random_forest_pipeline.stratify=genr"], "no rule for such a column. Did you mean 'gen"),
         (["dataset.features.numerical=[genre]"], "holds the target 'genre'"),
         (["dataset.features.text=[key]"], "names the column 'key' more than once"),
         (
