@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
@@ -28,6 +29,7 @@ from pipeline.steps import Alias, Step
 
 FINGERPRINT = "step.fingerprint"
 STEP = "step.name"
+PROJECT = "step.project"
 _FILE = "facts.json"
 
 
@@ -39,6 +41,7 @@ class StepCache:
         client: MLflow's store.
         ask: Puts a question to W&B.
         root: Folder of the components.
+        project: W&B project of the runs: what another one holds is of no use here.
         environment: Names what steps run in beside their own conda.yml.
         enabled: Whether a step may be reused; what ran is recorded in any case.
         forced: Steps that run even if nothing has changed.
@@ -47,6 +50,7 @@ class StepCache:
     client: MlflowClient
     ask: Callable[[Callable[[Registry], Any]], "Future[Any]"]
     root: Path
+    project: str
     environment: str
     enabled: bool
     forced: tuple[str, ...]
@@ -100,8 +104,8 @@ class StepCache:
         left = facts | observe(step, self._holder)
         self.client.log_dict(run_id, left, _FILE)
         # Last, since they are what makes the run a hit.
-        tags = [RunTag(STEP, step.name), RunTag(FINGERPRINT, fingerprint(left))]
-        self.client.log_batch(run_id, tags=tags)
+        marks = self._marks(step.name) | {FINGERPRINT: fingerprint(left)}
+        self.client.log_batch(run_id, tags=[RunTag(*mark) for mark in marks.items()])
 
     def _holder(self, alias: Alias) -> Version | None:
         name = f"{alias.artifact.name}:{alias.name}"
@@ -112,7 +116,7 @@ class StepCache:
         """Say what has changed since the step ran, of its last runs the one most like this."""
         runs = self._search(step)
         if not runs:
-            return "it has not run before"
+            return "it has not run in this project before"
         least: list[str] | None = None
         for old in (old for run in runs if (old := self._load(run))):
             changes = differences(old, facts)
@@ -128,7 +132,7 @@ class StepCache:
         return [found.experiment_id for found in self.client.search_experiments()]
 
     def _search(self, step: str, mark: str | None = None) -> list[Run]:
-        wanted = {STEP: step} | ({FINGERPRINT: mark} if mark else {})
+        wanted = self._marks(step) | ({FINGERPRINT: mark} if mark else {})
         conditions = [f"tags.`{name}` = '{value}'" for name, value in wanted.items()]
         return list(
             self.client.search_runs(
@@ -138,6 +142,10 @@ class StepCache:
                 max_results=5,
             )
         )
+
+    def _marks(self, step: str) -> dict[str, str]:
+        """Return the tags that a step's runs in this project have; quotes would end a condition."""
+        return {STEP: step, PROJECT: quote(self.project)}
 
     def _load(self, run: Run) -> Facts | None:
         """Return the facts of a run; None if they can't be read."""

@@ -85,6 +85,7 @@ class Execution:
             MlflowClient(),
             self._ask,
             ROOT,
+            main.project_name,
             describe_environment(self._manager),
             main.cache,
             parse_forced(main.force_steps),

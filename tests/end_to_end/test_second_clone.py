@@ -82,7 +82,7 @@ def test_the_same_config_gives_the_same_digests_and_metrics(
         (
             ["main.project_name=elsewhere"],
             list(STEPS),
-            ["download would run: what it made is not in this W&B project"],
+            ["download would run: it has not run in this project before"],
         ),
     ],
     ids=["changed", "elsewhere"],

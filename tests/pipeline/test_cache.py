@@ -2,7 +2,7 @@
 
 import shutil
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ class History:
 
     component: Path
     store: str
+    project: str = "songs"
 
     @property
     def cache(self) -> StepCache:
-        folder = self.component.parent
-        return StepCache(MlflowClient(self.store), nothing_is_there, folder, "uv", True, ())
+        client, folder = MlflowClient(self.store), self.component.parent
+        return StepCache(client, nothing_is_there, folder, self.project, "uv", True, ())
 
     def step(self, **parameters: Any) -> Step:
         return Step(self.component.name, parameters, ())
@@ -57,7 +58,7 @@ def history(component: Path, store: str) -> History:
 
 
 def test_results_that_are_gone_are_the_reason_whatever_ran_since(history: History) -> None:
-    assert history.why(seed=1) == "it has not run before"
+    assert history.why(seed=1) == "it has not run in this project before"
     history.run(seed=1)
     history.run(seed=2)
 
@@ -72,6 +73,15 @@ def test_the_reason_is_the_least_that_has_changed_since_one_of_the_last_runs(
     history.run(trees=100, depth=10)
 
     assert history.why(trees=200, depth=13) == "trees 100 -> 200"
+
+
+def test_what_ran_in_another_project_is_no_reason(history: History) -> None:
+    history.run(trees=100)
+    other = replace(history, project="John's houses")
+
+    assert other.why(trees=200) == "it has not run in this project before"
+    other.run(trees=200)
+    assert other.why(trees=300) == "trees 200 -> 300"
 
 
 def test_a_record_that_cant_be_read_is_passed_over(history: History) -> None:
