@@ -9,3 +9,5 @@ TELEMETRY_DECIDED = "MLFLOW_DISABLE_TELEMETRY" in os.environ
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # Records of steps are small: a progress bar for each would only clutter the output.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# With an MLflow server, it would print two links at the end of each step's run.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

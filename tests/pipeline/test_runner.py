@@ -61,6 +61,13 @@ def test_a_w_and_b_that_can_t_be_used_is_told(tmp_path: Path, python: WarmPython
     assert "Traceback" not in result.stderr
 
 
+def test_mlflow_prints_no_links_between_the_steps_with_a_server() -> None:
+    asked = "from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT as url"
+    program = f"import pipeline; {asked}; raise SystemExit(not url.get())"
+
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 def test_mlflow_s_telemetry_is_off_unless_asked_for() -> None:
     # MLflow switches it off by itself where it sees a test or CI.
     hidden = ("MLFLOW_DISABLE_TELEMETRY", "CI", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
