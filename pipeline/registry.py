@@ -62,7 +62,7 @@ class Registry:
         """
         import wandb
 
-        self._project = project
+        self._project, self._is_local = project, target.is_local
         self._username = (os.environ | target.variables).get("WANDB_USERNAME")
         # What was asked for by name, and what it stood for.
         self.answers: dict[str, Version | None] = {}

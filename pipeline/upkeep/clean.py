@@ -49,6 +49,7 @@ def clean(wishes: Wishes, say: Callable[[str], None], *, delete: bool) -> int:
         0.
 
     Raises:
+        ArtifactError: There is no such project.
         CleanError: Something couldn't be removed; all else was.
     """
     with nobody_works(lock_folder()) as idle:
@@ -61,16 +62,25 @@ def clean(wishes: Wishes, say: Callable[[str], None], *, delete: bool) -> int:
                 item.remove()
             except OSError as error:
                 failed.append(f"{item.name} is still there: {error}")
-    size = readable(sum(item.size for item in found))
     if failed:
         raise CleanError("\n".join(failed))
     if not found:
         say("There is nothing to remove.")
     elif delete:
-        say(f"\nRemoved; this freed {size}.")
+        say(f"\nRemoved; this freed {_gain(found)}.")
     else:
-        say(f"\nNothing was removed. With --delete, this would free {size}.")
+        say(f"\nNothing was removed. With --delete, this would free {_gain(found)}.")
     return 0
+
+
+def _gain(found: list[Removal]) -> str:
+    """Say what removing things frees, at once and later."""
+    late = sum(item.size for item in found if item.is_late)
+    now = sum(item.size for item in found) - late
+    parts = [readable(now)] if now or not late else []
+    if late:
+        parts.append(f"{readable(late)} once `python -m wandb_server gc --delete` has run")
+    return ", and ".join(parts)
 
 
 def _find(wishes: Wishes, *, idle: bool) -> tuple[list[Removal], list[str]]:
@@ -90,20 +100,14 @@ def _find(wishes: Wishes, *, idle: bool) -> tuple[list[Removal], list[str]]:
     )
 
 
-def _find_versions(overrides: list[str], keep: int) -> Iterator[Removal | str]:
+def _find_versions(overrides: list[str], keep: int) -> Iterator[Removal]:
     from pipeline.compose import compose_config
     from pipeline.upkeep.versions import OldVersions
     from pipeline.wandb_target import choose
 
     main = compose_config(overrides).main
     target = choose(main.wandb, os.environ)
-    versions = list(OldVersions(target, main.project_name).find(keep))
-    yield from versions
-    if versions and target.is_local:
-        yield (
-            "The local server keeps the files of deleted versions until "
-            "`python -m wandb_server gc --delete`."
-        )
+    return OldVersions(target, main.project_name).find(keep)
 
 
 def format_removals(found: list[Removal]) -> Iterator[str]:

@@ -18,12 +18,14 @@ class Removal:
         name: What it is, for people.
         size: Bytes that it frees.
         remove: Removes it.
+        is_late: Whether the local server frees them later, when its own `gc` runs.
     """
 
     group: str
     name: str
     size: int
     remove: Callable[[], object]
+    is_late: bool = False
 
 
 def measure(folder: Path) -> int:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipeline.errors import ArtifactError
 from pipeline.registry import Registry
 from pipeline.upkeep.removal import Removal
 
 if TYPE_CHECKING:
     from wandb import Artifact
+    from wandb.apis.public import ArtifactType
 
 
 class OldVersions(Registry):
@@ -18,10 +20,13 @@ class OldVersions(Registry):
 
         Args:
             keep: How many of the newest ones without an alias stay, of each artifact.
+
+        Raises:
+            ArtifactError: There is no such project.
         """
         aliased: list[Artifact] = []
         old: list[Artifact] = []
-        for kind in self._api.artifact_types(self._path):
+        for kind in self._kinds():
             for collection in kind.collections():
                 versions = sorted(collection.artifacts(), key=_number, reverse=True)
                 aliased += [version for version in versions if version.aliases]
@@ -30,7 +35,18 @@ class OldVersions(Registry):
         for version in sorted(old, key=lambda item: (item.collection.name, _number(item))):
             if version.id not in needed:
                 name = f"{version.collection.name}:{version.version}"
-                yield Removal("versions", name, version.size, version.delete)
+                yield Removal(
+                    "versions", name, version.size, version.delete, is_late=self._is_local
+                )
+
+    def _kinds(self) -> "list[ArtifactType]":
+        try:
+            return list(self._api.artifact_types(self._path))
+        except ValueError as error:  # the SDK expected a project
+            raise ArtifactError(
+                f"There is no project {self._path!r}: name another one by "
+                "main.project_name=<project>."
+            ) from error
 
 
 def find_ancestors(versions: "list[Artifact]") -> set[str | None]:

@@ -1,9 +1,11 @@
 """Cleaning shows before it removes, and leaves alone what is in use, linked, or not ours."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import wandb
 from mlflow.projects.utils import load_project
 
 from pipeline.environments import activation, locate, lock_folder, unfinished_mark
+from pipeline.errors import ArtifactError
 from pipeline.locks import locked
 from pipeline.root import ROOT
 from pipeline.upkeep.clean import CleanError, Wishes, clean, format_removals
@@ -227,10 +230,16 @@ def test_wandb_s_cache_is_cut_by_wandb_itself_and_never_through_links(
 
 
 @pytest.fixture(scope="module")
-def project() -> OldVersions:
-    """A project with five versions of a table, and a model made from the first of them."""
+def target() -> WandbTarget:
     server = ensure_running()
-    settings = wandb.Settings(base_url=server.base_url, api_key=server.api_key, silent=True)
+    return WandbTarget(server.base_url, "test", server.environment(), is_local=True)
+
+
+@pytest.fixture(scope="module")
+def project(target: WandbTarget) -> OldVersions:
+    """A project with five versions of a table, and a model made from the first of them."""
+    key = target.variables["WANDB_API_KEY"]
+    settings = wandb.Settings(base_url=target.address, api_key=key, silent=True)
     with wandb.init(project="tidy", settings=settings) as run:
         for number in range(5):
             table = wandb.Artifact("table", type="data")
@@ -244,22 +253,41 @@ def project() -> OldVersions:
             file.write("model")
         run.log_artifact(model, aliases=["prod"]).wait()
     wandb.teardown()
-    return OldVersions(
-        WandbTarget(server.base_url, "test", server.environment(), is_local=True), "tidy"
-    )
+    return OldVersions(target, "tidy")
 
 
 def test_old_versions_go_but_not_aliased_ones_nor_what_those_were_made_from(
     project: OldVersions,
 ) -> None:
     assert names(project.find(keep=3)) == []
-    assert names(project.find(keep=2)) == ["table:v1"]
+    (found,) = project.find(keep=2)
+    assert (found.name, found.is_late) == ("table:v1", True)
 
     for item in project.find(keep=1):
         item.remove()
 
     left = [f"table:v{number}" for number in range(5) if project.find_version(f"table:v{number}")]
     assert left == ["table:v0", "table:v3", "table:v4"]
+
+
+def test_a_project_that_isn_t_there_is_told(target: WandbTarget) -> None:
+    with pytest.raises(ArtifactError, match="There is no project 'local/tidi': name another one"):
+        list(OldVersions(target, "tidi").find(keep=1))
+
+
+def test_what_the_local_server_frees_later_is_told_apart(
+    stale: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Removal("versions", "table:v1", 2_000, lambda: None, is_late=True)
+    monkeypatch.setattr("pipeline.upkeep.clean._find_versions", lambda *_: [late])
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+
+    clean(replace(NOTHING, versions=1), said.append, delete=True)
+    assert not stale.exists()
+    assert re.search(r"freed 1.* kB, and 2\.0 kB once `python -m wandb_server gc", said[-1])
+    clean(replace(NOTHING, versions=1), said.append, delete=False)
+    assert "this would free 2.0 kB once" in said[-1]
 
 
 def test_only_what_nobody_else_links_to_is_counted(tmp_path: Path) -> None:
