@@ -67,7 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
         tool.set_defaults(run=run, fault=fault)
         return tool
 
-    add("lock", _lock, "pin what each conda.yml brings, in the constraints.txt beside it")
+    pins = add("lock", _lock, "pin what each conda.yml brings, in the constraints.txt beside it")
+    pins.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="take the newest versions; else what is pinned stays, as far as it fits",
+    )
     back = add(
         "rollback", _rollback, "give the production alias back to the version that had it before"
     )
@@ -118,8 +123,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _lock(_: argparse.Namespace) -> int:
-    say(*map(str, lock()))
+def _lock(options: argparse.Namespace) -> int:
+    say(*map(str, lock(upgrade=options.upgrade)))
     return 0
 
 

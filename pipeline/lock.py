@@ -64,8 +64,13 @@ def is_stale(conda_file: Path) -> bool:
     )
 
 
-def lock(root: Path = ROOT) -> list[Path]:
+def lock(root: Path = ROOT, *, upgrade: bool = False) -> list[Path]:
     """Write the constraints.txt beside each conda.yml; return their paths.
+
+    Args:
+        root: Folder of the project.
+        upgrade: Whether to take the newest versions that fit; else those that are pinned stay,
+            as far as they fit, so that a new step leaves the other environments as they are.
 
     Raises:
         LockError: The direct dependencies contradict each other; uv's words are in it.
@@ -76,23 +81,32 @@ def lock(root: Path = ROOT) -> list[Path]:
     written = []
     with tempfile.TemporaryDirectory() as folder:
         shared = Path(folder) / CONSTRAINTS
-        shared.write_text("")
-        shared.write_text(_resolve(everything, python, shared))
+        shared.write_text("" if upgrade else "\n".join(_read_pins(files)))
+        # uv prefers what this file of its own has.
+        _resolve(everything, python, "--output-file", str(shared))
         for file in files:
             version, direct = read_requirements(file)
             target = file.with_name(CONSTRAINTS)
-            target.write_text(f"{fingerprint(file)}\n{_resolve(direct, version, shared)}")
+            pins = _resolve(direct, version, "--constraints", str(shared))
+            target.write_text(f"{fingerprint(file)}\n{pins}")
             written.append(target)
     return written
 
 
-def _resolve(requirements: list[str], python: str, constraints: Path) -> str:
+def _read_pins(files: list[Path]) -> list[str]:
+    """Return what is pinned beside any of the conda.yml files."""
+    pinned = [file.with_name(CONSTRAINTS) for file in files]
+    texts = [path.read_text() for path in pinned if path.exists()]
+    return sorted({line for text in texts for line in text.splitlines() if line[:1] != "#"})
+
+
+def _resolve(requirements: list[str], python: str, *options: str) -> str:
     """Return pins for all that the requirements bring, on every platform."""
     command = [
         *("uv", "pip", "compile", "-", "--universal", "--python-version", python),
         # One version of a package for all newer Pythons too, instead of one for each.
         *("--fork-strategy", "fewest"),
-        *("--constraints", str(constraints), "--no-header", "--no-annotate", "--quiet"),
+        *("--no-header", "--no-annotate", "--quiet", *options),
     ]
     result = subprocess.run(
         command, input="\n".join(requirements), capture_output=True, text=True, check=False

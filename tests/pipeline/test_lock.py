@@ -74,6 +74,16 @@ def test_a_changed_conda_file_makes_its_pins_stale(tmp_path: Path) -> None:
     assert is_stale(conda_file)
 
 
+def test_what_is_pinned_stays_unless_newer_versions_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "conda.yml").write_text(CONDA.format(requirement="anyio==4.16.0"))
+    (tmp_path / CONSTRAINTS).write_text("# of another conda.yml\nidna==3.10\n")
+
+    lock(tmp_path)
+    assert pins(tmp_path / CONSTRAINTS)["idna"] == {"==3.10"}
+    lock(tmp_path, upgrade=True)
+    assert pins(tmp_path / CONSTRAINTS)["idna"] != {"==3.10"}
+
+
 def test_a_dependency_without_a_version_is_refused(tmp_path: Path) -> None:
     conda_file = tmp_path / "conda.yml"
     conda_file.write_text(CONDA.format(requirement="six"))
