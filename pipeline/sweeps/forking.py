@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from multiprocessing import forkserver, resource_tracker
 
@@ -16,6 +17,9 @@ def start_forking(modules: Sequence[str]) -> None:
         modules: Those that it imports before it forks.
     """
     multiprocessing.set_forkserver_preload([*modules])
+    # Where a sweep is killed, Python's and joblib's trackers remove what it has left, and warn of
+    # it. They get the options that this process is thought to have been started with.
+    sys.warnoptions.append("ignore:resource_tracker")
     resource_tracker.ensure_running()  # or the next call starts it, and unblocks signals
     # Ctrl-C reaches all processes of a terminal, and in the midst of an import it would show a
     # traceback. Workers unblock it when they can hear it.

@@ -171,6 +171,7 @@ def test_workers_end_their_trials_in_their_own_way_when_their_sweep_is_killed(
     said, _ = sweep.communicate(timeout=60)  # the end of the last process that could say something
     assert said.count("failed (random") == 2
     assert "Traceback" not in said
+    assert "resource_tracker" not in said
     for note in notes:
         wait_for_end(int(note.read_text()))
         assert note.with_suffix(".end").read_text().startswith("The sweep was stopped")
