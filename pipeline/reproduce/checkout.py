@@ -50,7 +50,8 @@ def _fetch(code: Code, folder: Path, root: Path) -> None:
                 fetch = ("-c", "protocol.version=2", "fetch", "--quiet", "--depth=1", "--no-tags")
                 git(*fetch, source, code.commit, folder=folder)
             except GitError as error:
-                said.append(f"{source}: {error}")
+                why, _, _ = str(error).partition("\n")  # git goes on to say the same again
+                said.append(f"{source}: {why}")
             else:
                 return
     tried = "\n  ".join(said) or "there is no repository here, and none is recorded"

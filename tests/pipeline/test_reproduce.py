@@ -91,6 +91,7 @@ def test_code_that_can_t_be_had_is_told(
 
     assert message in str(caught.value)
     assert not code.remote or "file:///nowhere: fatal: " in str(caught.value)
+    assert str(caught.value).count("fatal: ") == (2 if code.remote else "fatal" in code.trouble)
 
 
 @pytest.fixture
