@@ -103,6 +103,7 @@ def make_sweep(plan: Plan, trials: list[Trial]) -> Sweep:
         simpler=config["sweep"]["simpler"],
         is_comparable=plan.is_comparable,
         trials=trials,
+        options=plan.options,
     )
 
 
@@ -154,13 +155,13 @@ def advice(sweep: Sweep, production: str | None) -> list[str]:
     lines = [name_best(sweep, best)]
     if best.config["sweep"]["one_standard_error"]:
         lines += [text for text in [compare(sweep)] if text]
-    lines.append(f"To run it again: {to_command(best.overrides)}")
+    lines.append(f"To run it again: {to_command(sweep, best.overrides)}")
     if best.notes.model != production and versions_to_evaluate(best):
-        lines.append(f"To promote it by hand: {promote_command(best)}")
+        lines.append(f"To promote it by hand: {promote_command(sweep, best)}")
     return lines
 
 
-def promote_command(trial: Trial) -> str:
+def promote_command(sweep: Sweep, trial: Trial) -> str:
     """Return the line that promotes a trial's model: in its project, with its data set."""
     changed = {
         "main.execute_steps": "evaluate",
@@ -168,7 +169,7 @@ def promote_command(trial: Trial) -> str:
         "evaluate.promote": "always",
     }
     kept = {key: value for key, value in trial.overrides.items() if key != "main.force_steps"}
-    return to_command(kept | changed)
+    return to_command(sweep, kept | changed)
 
 
 def should_evaluate(best: Trial) -> bool:

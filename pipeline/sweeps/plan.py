@@ -38,6 +38,7 @@ class Plan:
         maximize: Whether a higher score is better.
         is_comparable: Whether one of the trials can be called the best.
         is_one_batch: Whether all trials are handed to the launcher at once.
+        options: Those of main.py that name another config than config.yaml.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Plan:
     maximize: bool
     is_comparable: bool
     is_one_batch: bool
+    options: list[str]
 
 
 def make_plan(config: DictConfig, sweep: str) -> Plan:
@@ -102,7 +104,15 @@ def make_plan(config: DictConfig, sweep: str) -> Plan:
         maximize=sweeper.get("direction", "maximize") == "maximize",
         is_comparable=not incomparable,
         is_one_batch=not is_search and sweeper.get("max_batch_size") is None,
+        options=_list_options(config),
     )
+
+
+def _list_options(config: DictConfig) -> list[str]:
+    sources, name = config.hydra.runtime.config_sources, config.hydra.job.config_name
+    folders = [source.path for source in sources if source.provider == "command-line"]
+    named = ["--config-name", name] if name != "config" else []
+    return [word for folder in folders for word in ("--config-dir", folder)] + named
 
 
 def _parse(config: DictConfig) -> list[Override]:

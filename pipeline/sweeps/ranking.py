@@ -21,6 +21,7 @@ class Sweep:
             the one with less, or, for a key with a minus in front, with more of it.
         is_comparable: Whether the scores can be compared: all trials have the same data and metric.
         trials: In their order.
+        options: Those that its command had beside the overrides.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Sweep:
     simpler: Sequence[str]
     is_comparable: bool
     trials: Sequence[Trial]
+    options: Sequence[str] = ()
 
     @property
     def scored(self) -> list[Trial]:

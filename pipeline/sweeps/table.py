@@ -105,7 +105,7 @@ def describe(sweep: Sweep, trial: Trial) -> str:
     return ", ".join(f"{name}={trial.overrides.get(key, '-')}" for key, name in names.items())
 
 
-def to_command(overrides: Mapping[str, str]) -> str:
-    """Return the line for a shell that runs the pipeline with these overrides."""
+def to_command(sweep: Sweep, overrides: Mapping[str, str]) -> str:
+    """Return the line for a shell that runs the pipeline with a sweep's config and overrides."""
     words = [f"{key}={value}" for key, value in overrides.items()]
-    return shlex.join(["python", "main.py", *words])
+    return shlex.join(["python", "main.py", *sweep.options, *words])

@@ -205,13 +205,13 @@ def is_forkserver(process: str) -> bool:
     return b"multiprocessing.forkserver" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
-def plan(*overrides: str) -> Plan:
+def plan(*overrides: str, name: str = "config") -> Plan:
     register_schema()
     words = expand_arguments(["-m", *overrides])[1:]
     with initialize_config_dir(str(ROOT), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra
-        return make_plan(hydra.compose_config("config", words, RunMode.MULTIRUN), "id")
+        return make_plan(hydra.compose_config(name, words, RunMode.MULTIRUN), "id")
 
 
 def test_a_plan_knows_what_varies_and_how_many_trials_can_run_at_once() -> None:
@@ -225,6 +225,11 @@ def test_a_plan_knows_what_varies_and_how_many_trials_can_run_at_once() -> None:
     assert plan(f"{DEPTH}=1,2").workers == 1
     assert not plan("metrics=[r2],[accuracy]", "sweep.evaluate=all").is_comparable
     assert not plan("dataset=glob(*)", "sweep.evaluate=all").is_comparable
+
+
+def test_a_plan_knows_by_which_options_the_config_was_chosen() -> None:
+    assert plan(f"{DEPTH}=1,2").options == []
+    assert plan(name="config.yaml").options == ["--config-name", "config.yaml"]
 
 
 @pytest.mark.parametrize(

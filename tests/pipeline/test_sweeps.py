@@ -172,8 +172,10 @@ def test_the_line_that_promotes_names_the_sweep_s_project_and_data_and_forces_no
         overrides=own | {"main.execute_steps": "all", "main.force_steps": "segregate"},
     )
 
-    assert advice(sweep(best), None)[-1] == (
-        "To promote it by hand: python main.py main.project_name=mine dataset=houses "
+    found = replace(sweep(best), options=["--config-name", "mine"])
+    assert advice(found, None)[-1] == (
+        "To promote it by hand: python main.py --config-name mine "
+        "main.project_name=mine dataset=houses "
         "evaluate.promote=always main.execute_steps=evaluate "
         "'main.versions=[model:v4,test.parquet:v2]'"
     )
