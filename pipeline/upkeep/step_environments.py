@@ -138,8 +138,11 @@ def check_environments(root: Path) -> Iterator[Finding]:
         if item.state == State.broken:
             said = f"that of {item.component} lacks {', '.join(item.lacks)}"
             yield fail(name, said, f"rm -r {item.folder}")
-    counts = {state: [item.state for item in found].count(state) for state in State}
-    shown = [f"{count} {state.value}" for state, count in counts.items() if count]
+    shown = []
+    for state in State:
+        names = [item.component for item in found if item.state == state]
+        which = "" if state == State.ready else f" ({', '.join(names)})"
+        shown += [f"{len(names)} {state.value}{which}"] if names else []
     yield ok(name, f"{', '.join(shown)} (in {environment_root()})")
     clean = "python -m pipeline clean --delete"
     if half := find_half_built():

@@ -258,11 +258,15 @@ def test_environments_are_ready_half_built_being_made_or_broken(
     def states() -> list[State]:
         return [item.state for item in find_used(tmp_path)]
 
+    def tells_of_environments() -> str:
+        (said,) = [item.said for item in check_environments(tmp_path) if item.grade == Grade.ok]
+        return said
+
     assert states() == [State.missing, State.missing]
+    assert tells_of_environments().startswith(f"1 to be made ({tmp_path.name}) (in ")
     activation(load_project(str(component)), component, "uv")
     assert states() == [State.ready, State.ready]
-    said = [item.said for item in check_environments(tmp_path) if item.grade == Grade.ok]
-    assert said[0].startswith("1 ready (")
+    assert tells_of_environments().startswith("1 ready (in ")
     folder = find_used(tmp_path)[0].folder
     unfinished_mark(folder).touch()
     assert states() == [State.unfinished, State.unfinished]
