@@ -188,12 +188,17 @@ def describe_origin(run: wandb.Run, subject: Subject, user: str) -> dict[str, An
 
 
 def summarise(subject: Subject, decision: Decision) -> dict[str, Any]:
-    """Return what the card's metadata says: the versions that it is about, and who won."""
+    """Return what the card's metadata says: the versions that it is about, who won, by how much."""
     return {
         "model": subject.model,
         "test_data": subject.test_data,
         "champion": decision.champion_name,
         "promoted": decision.promoted,
+        "metric": decision.metric,
+        "score": decision.score,
+        "champion_score": decision.champion_score,
+        "difference": decision.difference,
+        "interval": decision.interval and list(decision.interval),
         "reason": decision.told,
     }
 

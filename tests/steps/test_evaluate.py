@@ -717,6 +717,11 @@ def test_the_card_says_who_won_and_by_how_much_and_needs_no_other_file(outcomes,
     assert artifact.metadata["model"] == "m:v1"
     assert artifact.metadata["champion"] == "m:v0"
     assert artifact.metadata["promoted"] is True
+    assert artifact.metadata["score"] == run.summary["promotion/challenger_score"]
+    for fact in ("champion_score", "difference"):
+        assert artifact.metadata[fact] == run.summary[f"promotion/{fact}"]
+    ends = [run.summary[f"promotion/difference_{end}"] for end in ("low", "high")]
+    assert artifact.metadata["interval"] == ends
     assert text(run.summary["promotion/reason"]) in page
     for shown in ("m:v1", "test_data.parquet:v0", "trap", "techno", "wandb artifact get evaluate/"):
         assert shown in page
