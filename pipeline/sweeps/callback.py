@@ -125,8 +125,9 @@ def _plain(config: DictConfig | None) -> dict[str, Any]:
 
 
 def _tell(trial: Trial, varied: Collection[str]) -> None:
-    given = ", ".join(f"{key}={text}" for key, text in trial.overrides.items() if key in varied)
+    settings = [f"{key}={text}" for key, text in trial.overrides.items() if key in varied]
+    given = f" ({', '.join(settings)})" if settings else ""
     if trial.error:
-        logger.error("Trial %d failed (%s): %s\n", trial.number, given, trial.error)
+        logger.error("Trial %d failed%s: %s\n", trial.number, given, trial.error)
     elif trial.score is not None:
-        logger.info("Trial %d: %.6f (%s)\n", trial.number, trial.score, given)
+        logger.info("Trial %d: %.6f%s\n", trial.number, trial.score, given)
