@@ -85,12 +85,24 @@ def m005_version_rows(connection: sqlite3.Connection) -> None:
     spread_version_rows(connection)
 
 
+def m006_deleted_runs(connection: sqlite3.Connection) -> None:
+    """Remember the names of deleted runs: their programs may be at work still."""
+    connection.execute(
+        """CREATE TABLE deleted_run (
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        deleted_at TEXT NOT NULL,
+        PRIMARY KEY (project_id, name)) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_runs_and_artifacts,
     m002_sweeps,
     m003_sweep_hand_outs,
     m004_registries,
     m005_version_rows,
+    m006_deleted_runs,
 )
 
 

@@ -121,9 +121,10 @@ def create_run(connection: sqlite3.Connection, project_id: int, name: str, state
     """Make a run.
 
     Raises:
-        ClientError: The name isn't allowed.
+        ClientError: The name isn't allowed, or is that of a run that was deleted.
     """
     check_label("run", name)
+    _refuse_deleted(connection, project_id, name)
     now = clock.now()
     count = fetch_count(connection, "SELECT count(*) FROM run WHERE project_id = ?", project_id)
     connection.execute(
@@ -132,6 +133,23 @@ def create_run(connection: sqlite3.Connection, project_id: int, name: str, state
         (project_id, name, f"run-{count + 1}", state, now, now, now),
     )
     return get_run(connection, int(connection.execute("SELECT last_insert_rowid()").fetchone()[0]))
+
+
+def _refuse_deleted(connection: sqlite3.Connection, project_id: int, name: str) -> None:
+    """Refuse the id of a deleted run, in W&B's words: programs look for them.
+
+    A program that is still at work would make the run anew, empty, by its next update.
+    """
+    path = connection.execute(
+        "SELECT entity || '/' || project.name || '/' || deleted_run.name FROM deleted_run"
+        " JOIN project ON project.id = project_id WHERE project_id = ? AND deleted_run.name = ?",
+        (project_id, name),
+    ).fetchone()
+    if path is not None:
+        raise ClientError(
+            f"run {path[0]} was previously created and deleted; try a new run id "
+            "(wandb sync takes one as --id)"
+        )
 
 
 # Names of columns by the names of UpsertBucket's input fields.
@@ -206,7 +224,14 @@ def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
 
 
 def delete_run(connection: sqlite3.Connection, run_id: int) -> None:
-    """Delete a run with its lines and file names; artifacts that it logged stay."""
+    """Delete a run with its lines and file names; artifacts that it logged stay.
+
+    Its id isn't given to another run, as with W&B.
+    """
+    connection.execute(
+        "INSERT INTO deleted_run SELECT project_id, name, ? FROM run WHERE id = ?",
+        (clock.now(), run_id),
+    )
     connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 

@@ -172,24 +172,18 @@ def sync_an_offline_run() -> None:
 
 
 def download_history() -> None:
-    """Parquet files are there as soon as a run has ended; scans show the rows that are logged.
-
-    The second time, the run is another one of the same name, whose rows must not come out of
-    the SDK's cache.
-    """
-    for count in (4, 2):
-        with wandb.init(project=PROJECT, id="exported") as run:
-            for number in range(count):
-                run.log({"x": number, "even": number} if number % 2 == 0 else {"x": number})
-        read = wandb.Api().run(f"{PROJECT}/exported")
-        assert [row["x"] for row in read.scan_history()] == list(range(count))
-        (file,) = read.download_history_exports(Path("exports")).paths
-        content = file.read_bytes()
-        assert content[:4] == content[-4:] == b"PAR1"
-        evens = [row["even"] for row in read.scan_history(keys=["even"], page_size=2)]
-        assert evens == list(range(0, count, 2)), evens
-        assert [row["x"] for row in read.scan_history(min_step=1, max_step=2)] == [1]
-        read.delete()
+    """Parquet files are there as soon as a run has ended; scans show the rows that are logged."""
+    with wandb.init(project=PROJECT, id="exported") as run:
+        for number in range(4):
+            run.log({"x": number, "even": number} if number % 2 == 0 else {"x": number})
+    read = wandb.Api().run(f"{PROJECT}/exported")
+    assert [row["x"] for row in read.scan_history()] == [0, 1, 2, 3]
+    (file,) = read.download_history_exports(Path("exports")).paths
+    content = file.read_bytes()
+    assert content[:4] == content[-4:] == b"PAR1"
+    evens = [row["even"] for row in read.scan_history(keys=["even"], page_size=2)]
+    assert evens == [0, 2], evens
+    assert [row["x"] for row in read.scan_history(min_step=1, max_step=2)] == [1]
 
 
 def run_a_sweep() -> None:
@@ -208,10 +202,19 @@ def run_a_sweep() -> None:
 
 
 def delete_a_run() -> None:
-    """A deleted run is gone, what it logged is not."""
+    """A deleted run is gone, what it logged is not; a program at work doesn't bring one back."""
     wandb.Api().run(f"{PROJECT}/maker").delete()
-    assert "maker" not in {run.id for run in wandb.Api().runs(PROJECT)}
+    with wandb.init(project=PROJECT, id="dropped") as run:
+        wandb.Api().run(f"{PROJECT}/dropped").delete()
+        run.config["seen"] = "too late"
+        run.log({"x": 1})
+    assert not {"maker", "dropped"} & {run.id for run in wandb.Api().runs(PROJECT)}
     assert wandb.Api().artifact(f"{PROJECT}/data:v1").version == "v1"
+    try:
+        wandb.init(project=PROJECT, id="dropped")
+    except wandb.errors.Error:
+        return
+    raise AssertionError("the id of a deleted run was given to another one")
 
 
 CHECKS = (

@@ -83,22 +83,6 @@ def test_scans_show_the_rows_as_they_were_logged_beside_downloads(
     ]
 
 
-def test_a_run_that_is_deleted_and_made_anew_gives_its_new_rows_only(
-    wandb: ModuleType, project: str, tmp_path: Path
-) -> None:
-    path = f"{project}/again"
-    for values in ([1, 2, 3], [7, 8]):
-        with wandb.init(project=project, id="again") as run:
-            for value in values:
-                run.log({"value": value})
-        table = _download(wandb, path, tmp_path)
-        assert table["value"].to_pylist() == values
-        for options in ({}, {"keys": ["value"]}):
-            rows = wandb.Api().run(path).scan_history(**options)
-            assert [row["value"] for row in rows] == values
-        wandb.Api().run(path).delete()
-
-
 def test_resumed_forked_and_rewound_runs_are_downloaded_as_they_are_now(
     wandb: ModuleType, project: str, tmp_path: Path
 ) -> None:

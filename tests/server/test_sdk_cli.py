@@ -27,6 +27,19 @@ with wandb.init(project=sys.argv[1], id="offline", mode="offline", config={"a": 
     run.log_artifact(artifact, aliases=["best"])
 """
 
+DELETED_AT_WORK = """
+import sys, wandb
+with wandb.init(project=sys.argv[1], id="dropped") as run:
+    run.log({"loss": 1})
+    wandb.Api().run(f"{sys.argv[1]}/dropped").delete()
+    run.config["lr"] = 0.5
+    run.log({"loss": 2})
+    try:
+        run.log_artifact(wandb.Artifact("late", "dataset")).wait()
+    except ValueError as error:
+        print(error)
+"""
+
 
 @pytest.fixture
 def command(live: LiveServer, python: WarmPython, tmp_path: Path) -> Callable[..., str]:
@@ -110,6 +123,29 @@ def test_offline_runs_sync_with_artifacts_and_console_again_and_again(
         assert (artifact.version, artifact.logged_by().id) == ("v0", "offline")
         (table,) = (item for item in run.logged_artifacts() if item.type == "run_table")
         assert table.get("table").data == [[1]]
+
+
+def test_a_program_at_work_doesnt_bring_back_its_deleted_run(
+    wandb: ModuleType, command: Callable[..., str], project: str
+) -> None:
+    said = command("-c", DELETED_AT_WORK, project)
+    assert f"there is no run local/{project}/dropped" in said
+    assert "Some run data will not be synced" in said
+    assert len(wandb.Api().runs(project)) == 0
+
+
+def test_an_offline_run_that_was_deleted_syncs_under_another_id_only(
+    wandb: ModuleType, command: Callable[..., str], project: str, tmp_path: Path
+) -> None:
+    command("-c", OFFLINE, project)
+    folder = str(next((tmp_path / "wandb_dir" / "wandb").glob("offline-run-*")))
+    command("-m", "wandb", "sync", folder)
+    wandb.Api().run(f"{project}/offline").delete()
+    said = command("-m", "wandb", "sync", "--include-synced", folder)
+    assert "was previously created and deleted; try a new run id (wandb sync takes one as" in said
+    assert len(wandb.Api().runs(project)) == 0
+    command("-m", "wandb", "sync", "--include-synced", "--id", "again", folder)
+    assert [run.id for run in wandb.Api().runs(project)] == ["again"]
 
 
 def test_pull_and_restore_bring_back_a_runs_files_and_its_code(

@@ -234,6 +234,22 @@ def test_runs_are_changed_and_deleted_through_the_api(
         wandb.Api().run(f"{project}/made")
 
 
+@pytest.mark.parametrize("resume", [None, "allow", "auto"])
+def test_the_id_of_a_deleted_run_is_refused_in_the_words_of_wandb(
+    wandb: ModuleType, project: str, resume: str | None
+) -> None:
+    wandb.init(project=project, id="dropped").finish()
+    wandb.Api().run(f"{project}/dropped").delete()
+    told = f"run local/{project}/dropped was previously created and deleted; try a new run id"
+    with pytest.raises(wandb.errors.Error, match=told):
+        wandb.init(project=project, id="dropped", resume=resume)
+    wandb.teardown()  # the SDK takes the id for one in use
+    with pytest.raises(Exception, match=told):
+        wandb.Api().create_run(project=project, run_id="dropped")
+    wandb.init(project=f"{project}-other", id="dropped").finish()
+    assert [run.id for run in wandb.Api().runs(f"{project}-other")] == ["dropped"]
+
+
 def test_projects_and_the_viewer_are_listed(wandb: ModuleType, logged: str) -> None:
     api = wandb.Api()
     assert api.viewer.username == api.default_entity == "local"
