@@ -272,9 +272,50 @@ def test_rows_of_a_shared_run_are_joined_by_step_and_what_that_hides_is_told(
     assert code == 0, text
     assert history() == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
     write("three", {"a": 5}, {"a": 2}, {"a": 6})
+    hidden = "1 value under step and key of another writer's: only one can be sent"
     code, text = publish(project="shared")
     assert code == 1, text
-    assert "1 value under step and key of another writer's: only one can be sent" in text
+    assert hidden in text
+    before = stored(target)
+    code, text = publish(project="shared")
+    assert code == 1, text
+    assert hidden in text
+    assert stored(target) == before  # what can't be sent is no reason to open the run again
+
+
+USER = """
+import sys, wandb
+with wandb.init(project="other", id="user") as run:
+    run.use_artifact("raw/table:v1", use_as="input")
+    made = wandb.Artifact("made", "dataset")
+    made.add_reference(wandb.Api().artifact("raw/table:v1").get_entry("a.txt").ref_url(), name="b")
+    run.log_artifact(made).wait()
+"""
+
+
+def test_the_use_of_another_projects_version_is_sent_once_that_project_is_published(
+    source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
+) -> None:
+    for program in (SMALL.replace("small", "raw"), USER):
+        code, text = run_python(source.folder.parent / "small", source.base_url, "-c", program)
+        assert code == 0, text
+    code, text = publish(project="other")
+    assert code == 1, text
+    assert re.search(
+        r"^FAILED +lineage +user used local/raw/table:v1 +local/raw there has no such version: "
+        r"publish local/raw under this name as well, then this project again$",
+        text,
+        re.MULTILINE,
+    )
+    assert publish(project="raw")[0] == 0
+    code, text = publish(project="other")
+    assert code == 0, text
+    assert re.search(r"^sent +lineage +user used local/raw/table:v1$", text, re.MULTILINE)
+    assert runs(target, "other") == runs(source, "other")
+    assert versions(target, "other") == versions(source, "other")
+    code, text = publish(project="other")
+    assert code == 0, text
+    assert ": 0 sent, 2 there already, 0 failed." in text
 
 
 PART = """

@@ -34,10 +34,15 @@ class TargetRun:
 
 @dataclass(frozen=True)
 class TargetVersion:
-    """A version that the target holds: its id there and its name, such as `table:v3`."""
+    """A version that the target holds: its id there and its path, `entity/project/table:v3`."""
 
     id: str
-    name: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Its name within its project, such as `table:v3`."""
+        return self.path.rpartition("/")[2]
 
 
 @dataclass
@@ -86,15 +91,12 @@ def differences(
         translate: Rewrites references to versions.
 
     Returns:
-        A text by each of "history", "hidden", "console", "state", "config", "summary" and
-        "labels" that differs; empty when nothing does. Files aren't looked at.
+        A text by each of "history", "console", "state", "config", "summary" and "labels" that
+        differs; empty when nothing does. Files aren't looked at.
     """
     found = {}
     if target.last_step != run.last_step:
         found["history"] = f"history ends at step {target.last_step}, not {run.last_step}"
-    if run.hidden:
-        values = counted(run.hidden, "value")
-        found["hidden"] = f"{values} under step and key of another writer's: only one can be sent"
     if target.console_lines != run.console_lines:
         found["console"] = f"{target.console_lines} of {run.console_lines} console lines"
     if target.state != final_state(run):
@@ -108,6 +110,14 @@ def differences(
     if wrong:
         found["labels"] = "another " + ", ".join(wrong)
     return found
+
+
+def unsendable(run: SourceRun) -> list[str]:
+    """Say what of a run can't be sent, however often it is tried; empty when all of it can."""
+    if not run.hidden:
+        return []
+    values = counted(run.hidden, "value")
+    return [f"{values} under step and key of another writer's: only one can be sent"]
 
 
 def comparable(value: Any) -> Any:

@@ -17,6 +17,7 @@ from wandb_server.publish.plan import (
     differences,
     foreign,
     plan_sessions,
+    unsendable,
 )
 from wandb_server.publish.references import Translator
 from wandb_server.publish.report import Report
@@ -78,6 +79,7 @@ class Replay:
         self._versions: dict[int, TargetVersion] = {}
         self._failed: set[int] = set()
         self._look()
+        self._look_elsewhere()
         self._sendable = [run for run in source.runs if self._may_send(run)]
 
     def plan(self) -> list[Session]:
@@ -97,7 +99,10 @@ class Replay:
         wanted = {run.row.name for run in self._sendable if self._lacks(run)}
         for run in self._sendable:
             if run.row.name not in wanted and not self._files(run):
-                self.report.there("run", run.row.name, "complete")
+                if lost := unsendable(run):
+                    self.report.failed("run", run.row.name, ", ".join(lost))
+                else:
+                    self.report.there("run", run.row.name, "complete")
         return plan_sessions(self._sendable, missing, wanted)
 
     def preview(self, sessions: list[Session]) -> None:
@@ -143,11 +148,24 @@ class Replay:
         for version in self._source.versions:
             twin = found.get(version.collection.name, {}).get(version.artifact.digest)
             if twin is not None:
-                self._know(version, twin)
+                self._know(version.artifact.id, twin)
 
-    def _know(self, version: SourceVersion, twin: TargetVersion) -> None:
-        self._versions[version.artifact.id] = twin
-        self._translate.known[version.artifact.id] = twin.id
+    def _look_elsewhere(self) -> None:
+        """Find what runs used of other projects, in the target's projects of the same names."""
+        foreign = {link.artifact_id: link.foreign for link in self._source.links if link.foreign}
+        types: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for used in foreign.values():
+            types[used.project.name][used.collection] = used.type
+        found = {name: self._target.versions(types[name], name) for name in types}
+        for row, used in foreign.items():
+            twin = found[used.project.name].get(used.collection, {}).get(used.digest)
+            if twin is not None:
+                self._know(row, twin)
+
+    def _know(self, row: int, twin: TargetVersion) -> None:
+        """Remember what the target calls the version that has this row here."""
+        self._versions[row] = twin
+        self._translate.known[row] = twin.id
 
     def _may_send(self, run: SourceRun) -> bool:
         held = self._held.get(run.row.name)
@@ -203,7 +221,7 @@ class Replay:
         except self._faults as error:
             self._fail(version, str(error))
             return
-        self._know(version, twin)
+        self._know(version.artifact.id, twin)
         stand_in = "" if version.run else f", logged by {ORPHANS}: its own run is gone"
         self.report.sent("version", version.name, f"as {twin.name}{stand_in}")
 
@@ -224,7 +242,7 @@ class Replay:
         held = self._target.describe_run(run.row.name)
         correct_summary(self._target, run, held, self._translate)
         send_files(self._target, self._store.blobs, run, missing_files(run, held), self._scratch)
-        remaining = self._settle(run)
+        remaining = self._settle(run) + unsendable(run)
         if remaining:
             self.report.failed("run", run.row.name, ", ".join(remaining))
         else:
@@ -259,7 +277,7 @@ class Replay:
             twin = self._versions.get(version.artifact.id)
             if twin is not None:
                 with self._reporting("labels", version.name):
-                    remote = self._target.api.artifact(f"{self._target.path}/{twin.name}")
+                    remote = self._target.api.artifact(twin.path)
                     changed = set_labels(remote, version)
                     if changed:
                         self.report.sent("labels", version.name, ", ".join(changed))

@@ -23,13 +23,19 @@ def send_link(target: Target, link: Link, versions: Mapping[int, TargetVersion])
         ServerError: The target lacks the version.
     """
     twin = versions.get(link.artifact_id)
+    if twin is None and link.foreign is not None:
+        project = link.foreign.project
+        raise ServerError(
+            f"{target.entity}/{project.name} there has no such version: publish "
+            f"{project.entity}/{project.name} under this name as well, then this project again"
+        )
     if twin is None:
         raise ServerError("this version isn't published")
     run = target.run(link.run)
     known = run.used_artifacts() if link.used else run.logged_artifacts()
     if twin.id in {artifact.id for artifact in known}:
         return False
-    artifact = target.api.artifact(f"{target.path}/{twin.name}")
+    artifact = target.api.artifact(twin.path)
     if link.used:
         run.use_artifact(artifact, use_as=link.used_as)
     else:

@@ -37,7 +37,7 @@ def send_version(
     logged = active.log_artifact(draft, aliases=[], tags=version.tags).wait()
     if logged.digest != version.artifact.digest:
         raise ServerError(f"the target gave it the digest {logged.digest}")
-    return TargetVersion(logged.id, logged.source_name)
+    return TargetVersion(logged.id, logged.source_qualified_name)
 
 
 def make_draft(

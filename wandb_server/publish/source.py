@@ -10,7 +10,6 @@ from typing import Any
 
 from wandb_server.artifact.lineage import list_inputs, list_outputs
 from wandb_server.artifact.lookups import (
-    get_artifact,
     get_collection,
     get_type,
     list_aliases,
@@ -62,11 +61,21 @@ class SourceVersion:
 
 
 @dataclass(frozen=True)
+class ForeignVersion:
+    """A version of another project that a run of this one used; `collection` is its name."""
+
+    project: Project
+    collection: str
+    type: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A run of the project, by its id, that used (or else logged) a version.
 
     `artifact_id` is the version's row, `name` says which it is, with its project when that
-    is another one; `used_as` is None but for some uses.
+    is another one, `foreign` describes it then; `used_as` is None but for some uses.
     """
 
     run: str
@@ -74,6 +83,7 @@ class Link:
     name: str
     used: bool
     used_as: str | None = None
+    foreign: ForeignVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -228,22 +238,32 @@ def _read_links(connection: sqlite3.Connection, run: Run, own: set[int]) -> list
         connection.execute("SELECT artifact_id, used_as FROM run_input WHERE run_id = ?", (run.id,))
     )
     used = [
-        Link(run.name, item.id, _full_name(connection, item.id, own), True, used_as[item.id])
+        _link(connection, run, item, own, used=True, used_as=used_as[item.id])
         for item in list_inputs(connection, run.id)
     ]
     logged = [
-        Link(run.name, item.id, _full_name(connection, item.id, own), False)
+        _link(connection, run, item, own, used=False)
         for item in list_outputs(connection, run.id)
         if item.run_id != run.id
     ]
     return used + logged
 
 
-def _full_name(connection: sqlite3.Connection, artifact_id: int, own: set[int]) -> str:
-    artifact = get_artifact(connection, artifact_id)
+def _link(
+    connection: sqlite3.Connection,
+    run: Run,
+    artifact: Artifact,
+    own: set[int],
+    *,
+    used: bool,
+    used_as: str | None = None,
+) -> Link:
     collection = get_collection(connection, artifact.collection_id)
     name = f"{collection.name}:v{artifact.version_index}"
-    if artifact_id in own:
-        return name
+    if artifact.id in own:
+        return Link(run.name, artifact.id, name, used, used_as)
     project = get_project(connection, collection.project_id)
-    return f"{project.entity}/{project.name}/{name}"
+    kind = get_type(connection, collection.type_id).name
+    foreign = ForeignVersion(project, collection.name, kind, artifact.digest)
+    path = f"{project.entity}/{project.name}/{name}"
+    return Link(run.name, artifact.id, path, used, used_as, foreign)

@@ -135,21 +135,25 @@ class Target:
             digests={file.name: file.md5 for file in run.files()},
         )
 
-    def versions(self, names: Mapping[str, str]) -> dict[str, dict[str, TargetVersion]]:
+    def versions(
+        self, names: Mapping[str, str], project: str | None = None
+    ) -> dict[str, dict[str, TargetVersion]]:
         """List the versions of collections.
 
         Args:
             names: Types by the names of collections.
+            project: Of the same entity, which need not exist; None takes this project.
 
         Returns:
             Versions by digest, by the name of the collection; those that exist only.
         """
         found = {}
         for name, kind in names.items():
-            if self.api.artifact_collection_exists(f"{self.path}/{name}", kind):
+            path = f"{self.entity}/{project or self.project}/{name}"
+            if self.api.artifact_collection_exists(path, kind):
                 found[name] = {
-                    item.digest: TargetVersion(item.id, item.source_name)
-                    for item in self.api.artifacts(kind, f"{self.path}/{name}", per_page=1000)
+                    item.digest: TargetVersion(item.id, item.source_qualified_name)
+                    for item in self.api.artifacts(kind, path, per_page=1000)
                 }
         return found
 
