@@ -20,6 +20,12 @@ LOG = "server.log"
 DATABASE = "wandb.sqlite3"
 BLOBS = "blobs"  # the content of all files, see `blobs.py`
 
+HOW_TO_COPY = (
+    "A database may lack what lies in the files beside it: to copy a server's data, use "
+    "`python -m wandb_server backup` there and `restore` here, or stop that server and copy "
+    "its whole folder."
+)
+
 
 def data_dir() -> Path:
     """Find the data folder that the environment asks for, without touching it.
@@ -42,12 +48,18 @@ def prepare(folder: Path) -> None:
         folder: Absolute path.
 
     Raises:
-        ServerError: It can't be made, is a file, belongs to somebody else, or holds other things.
+        ServerError: It can't be made, is a file, belongs to somebody else, or holds other things,
+            such as a database that was copied alone.
     """
     with folder_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, not a folder", str(folder))
         if folder.exists() and not _is_ours(folder):
+            if (folder / DATABASE).exists():
+                raise ServerError(
+                    f"the data folder {folder} holds {DATABASE} but no key, so it was copied by "
+                    f"hand. {HOW_TO_COPY}"
+                )
             # Closing a home or /tmp to everybody else would do harm far from here.
             raise FileExistsError(
                 errno.EEXIST,

@@ -437,6 +437,21 @@ def test_a_folder_with_other_things_is_refused_and_left_as_it_is(
     assert [entry.name for entry in folder.iterdir()] == ["letter.txt"]
 
 
+def test_a_database_that_was_copied_alone_is_refused_with_how_to_copy(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "by hand"
+    folder.mkdir()
+    shutil.copy(server.data_dir / paths.DATABASE, folder)
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(folder))
+
+    with pytest.raises(ServerError, match=r"holds wandb.sqlite3 but no key.*backup.*restore"):
+        ensure_running()
+
+    assert [entry.name for entry in folder.iterdir()] == [paths.DATABASE]
+    monkeypatch.setenv("WANDB_SERVER_DIR", str(server.data_dir))  # whose server is stopped
+
+
 def test_a_folder_where_the_key_is_just_being_written_is_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,6 +275,7 @@ def test_a_database_that_cannot_be_read_is_damage(
     [
         ("INSERT INTO migration VALUES ('m999_future', '2099')", "at version m999_future"),
         ("DELETE FROM migration WHERE name = 'm002_sweeps'", "the database lacks m002_sweeps"),
+        ("DROP TABLE migration", "the database is empty. A database may lack what lies in"),
     ],
 )
 def test_a_database_of_another_version_is_left_alone(

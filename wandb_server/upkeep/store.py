@@ -9,7 +9,7 @@ from pathlib import Path
 from wandb_server import locks, paths
 from wandb_server.blobs import BlobStore
 from wandb_server.errors import NewerDatabaseError
-from wandb_server.migrations import missing_migrations
+from wandb_server.migrations import MIGRATIONS, missing_migrations
 from wandb_server.server_error import ServerError
 
 LOCK = "upkeep.lock"  # held by the one command that looks after the folder
@@ -140,6 +140,8 @@ def _refuse_other_schema(connection: sqlite3.Connection, path: Path) -> None:
         missing = missing_migrations(connection)
     except NewerDatabaseError as error:
         raise ServerError(f"{path}: {error}") from error
+    if len(missing) == len(MIGRATIONS):
+        raise ServerError(f"{path}: the database is empty. {paths.HOW_TO_COPY}")
     if missing:
         raise ServerError(
             f"{path}: the database lacks {missing[0]}, so an older program wrote it. Bring it "
