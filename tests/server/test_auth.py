@@ -81,6 +81,12 @@ def test_other_host_names_are_turned_away(live: LiveServer, host: str, status: i
     assert answer[0] == status
 
 
+@pytest.mark.parametrize("kind", ["metrics", "logs"])
+def test_that_telemetry_is_not_wanted_is_told_to_anybody(live: LiveServer, kind: str) -> None:
+    status, _, _ = live.request("POST", f"/sdk/otel/v1/{kind}", key=None)
+    assert status == 404
+
+
 def test_health_is_told_to_anybody(live: LiveServer) -> None:
     status, _, body = live.request("GET", "/healthz", key=None)
     assert status == 200

@@ -82,6 +82,15 @@ def test_who_has_logged_in_needs_no_variables(
     assert found == {"project": {"runCount": 1}}
 
 
+def test_the_sdk_is_silent_about_telemetry_that_nobody_takes(
+    command: Callable[..., str], project: str
+) -> None:
+    program = "import sys, wandb; run = wandb.init(project=sys.argv[1]); run.log({'x': 1})"
+    said = command("-c", program, project, without=("WANDB_ERROR_REPORTING",))
+    assert "View run" in said
+    assert "Failed to export" not in said
+
+
 @pytest.mark.exhaustive
 def test_all_that_wandb_verify_asks_for_is_there_but_https(
     live: LiveServer, command: Callable[..., str]
