@@ -369,6 +369,23 @@ with wandb.init(project="small", id="one") as run:
 """
 
 
+def test_a_run_that_was_deleted_at_the_target_is_named_as_that(
+    source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
+) -> None:
+    program = SMALL.replace("small", "dropped")
+    code, text = run_python(source.folder.parent / "small", source.base_url, "-c", program)
+    assert code == 0, text
+    assert publish(project="dropped")[0] == 0
+    found = target.data(
+        'query { project(name: "dropped", entityName: "local") { run(name: "one") { id } } }'
+    )
+    row = found["project"]["run"]["id"]
+    target.data("mutation ($r: ID!) { deleteRun(input: {id: $r}) { clientMutationId } }", r=row)
+    code, text = publish(project="dropped")
+    assert code == 1, text
+    assert re.search(r"^FAILED +run +one +it was deleted there.*--project$", text, re.MULTILINE)
+
+
 def test_a_damaged_version_is_reported_and_follows_in_its_order_once_it_is_mended(
     source: LiveServer, target: LiveServer, run_python: Run, publish: Publish
 ) -> None:

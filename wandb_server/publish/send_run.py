@@ -26,11 +26,13 @@ from wandb_server.publish.source import (
     read_history,
 )
 from wandb_server.publish.target import Target
+from wandb_server.server_error import ServerError
 from wandb_server.upkeep.store import Store
 
 # Numbers under which the SDK stores in a config what `define_metric` was told.
 _SUMMARIES = {1: "min", 2: "max", 3: "mean", 5: "last", 6: "none", 7: "copy", 8: "first"}
 _STEP_SYNC, _HIDDEN = 1, 2
+_DELETED = "previously created and deleted"  # W&B's words
 ORPHANS = "published-artifacts"  # the run that logs versions whose own run is gone
 
 
@@ -45,6 +47,9 @@ def opened_run(
         target: Where to.
         run: Which run; None opens the one that stands in for runs that are gone.
         scratch: Folder for what the SDK writes.
+
+    Raises:
+        ServerError: The target's run of this id was deleted.
     """
     settings = sdk.Settings(
         console="off",
@@ -59,14 +64,21 @@ def opened_run(
     words: dict[str, Any] = {"id": ORPHANS, "job_type": "publish"}
     if run is not None:
         words = {"id": run.row.name} | {name: value or None for name, value in labels(run).items()}
-    active = sdk.init(
-        entity=target.entity,
-        project=target.project,
-        dir=scratch,
-        resume="allow",
-        settings=settings,
-        **words,
-    )
+    try:
+        active = sdk.init(
+            entity=target.entity,
+            project=target.project,
+            dir=scratch,
+            resume="allow",
+            settings=settings,
+            **words,
+        )
+    except sdk.Error as error:
+        if _DELETED in str(error):
+            raise ServerError(
+                "it was deleted there, and no other run gets its id: give another --project"
+            ) from error
+        raise
     try:
         yield active
     except BaseException:
