@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.server.conftest import LiveServer
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 KINDS = {
@@ -32,9 +34,11 @@ def _write_files() -> None:
         file.writeframes(bytes(160))
     Path("film.gif").write_bytes(b"GIF89a\1\0\1\0\0\0\0;")
     Path("water.pdb").write_text("HEADER    WATER\nEND\n")
-    # What the SDK makes of a figure of plotly, without that package.
+    # What the SDK makes of figures of plotly and bokeh, without these packages.
     Path("media/plotly").mkdir(parents=True)
     Path("media/plotly/own.plotly.json").write_text(json.dumps(FIGURE))
+    Path("media/bokeh").mkdir()
+    Path("media/bokeh/own.bokeh.json").write_text('{"roots": []}')
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +50,11 @@ def run(wandb: ModuleType) -> Iterator[Any]:
     points = wandb.Table(columns=["x", "y"], data=[[1, 2], [3, 4]])
     with wandb.init(project="media", id="media") as made:
         made.save("media/plotly/*", policy="now")
+        made.save("media/bokeh/*", policy="now")
         made.log(
             {
                 "audio": wandb.Audio("hum.wav", caption="hum"),
+                "bokeh": {"_type": "bokeh-file", "path": "media/bokeh/own.bokeh.json"},
                 "bins": wandb.Histogram(np_histogram=([1, 0, 2], [0, 1, 2, 3])),
                 "curve": wandb.plot.line(points, "x", "y", title="a curve"),
                 "figure": {"_type": "plotly-file", "path": "media/plotly/own.plotly.json"},
@@ -87,6 +93,11 @@ def test_captions_several_images_bins_and_figures_read_back(run: Any) -> None:
     assert first != second
     assert dict(summary["bins"]) == BINS
     assert json.loads(_read(run, summary["figure"]["path"])) == FIGURE
+
+
+def test_the_page_says_how_a_figure_of_bokeh_is_shown(run: Any, live: LiveServer) -> None:
+    status, _, page = live.request("GET", f"/{'/'.join(run.path[:2])}/runs/{run.id}")
+    assert (status, b"wandb.Html(bokeh.embed.file_html(" in page) == (200, True)
 
 
 def test_a_custom_chart_reads_back_with_its_table(run: Any) -> None:

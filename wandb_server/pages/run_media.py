@@ -40,6 +40,10 @@ _NOT_DRAWN = (
     "A plotly figure of a kind that isn't drawn here. Plotly's own script shows it, if it is "
     "logged as wandb.Html(figure.to_html(include_plotlyjs=True))."
 )
+_NO_BOKEH = (
+    "A figure of bokeh isn't drawn here. Its own script shows it, if it is logged as "
+    "wandb.Html(bokeh.embed.file_html(figure, 'inline'))."
+)
 _LOGGED = "media/"  # where the SDK puts the files of logged values
 
 
@@ -181,6 +185,8 @@ def _show(whole: _Whole, key: str, value: Value, file: _File, text: str) -> tupl
         cloud = draw_cloud(whole.visit.blobs.path(file.stored.digest), text)
         if cloud:
             return "figures", Figure(text, cloud, file.link, "File")
+    if name.endswith(".bokeh.json"):
+        return "others", Other(key, file.link, _NO_BOKEH)
     if kind == "html":
         return kind, _page(whole.visit, whole.url, key, file)
     if kind:
