@@ -44,7 +44,7 @@ def find_leak(model: wandb.Artifact, test: wandb.Artifact, rows: pd.DataFrame) -
     return Leak(
         seen,
         f"{subject} was trained on {used[0].name}, which has {seen:,} of these {len(rows):,} test "
-        "rows: its scores on them are too good. main.versions can name test rows of its own split.",
+        "rows: its scores on them are too good.",
     )
 
 

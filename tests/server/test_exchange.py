@@ -1,6 +1,7 @@
 """`export` writes a project as tables and files, `import` makes the same project of them."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,7 @@ def test_a_project_that_is_there_is_never_imported_over(
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
+        (shutil.rmtree, "there is no folder "),
         (lambda out: (out / "index.json").unlink(), "is no whole export"),
         (lambda out: (out / "lines.parquet").write_bytes(b"x"), "lines.parquet"),
         (lambda out: (out / "files/r1/media/a.txt").write_bytes(b"other"), "nothing was imported"),

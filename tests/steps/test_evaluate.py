@@ -619,6 +619,20 @@ def test_prod_goes_to_the_better_model_and_the_run_says_why(outcomes, turn, hold
     assert run.summary["promotion/promoted"] is (challenger == f"m:{holder}")
 
 
+def test_what_helps_where_both_models_know_test_rows_is_said_once(load_step):
+    evaluate = load_step("evaluate")
+    known = ((3, "a knows 3."), (2, "b knows 2."))
+    leaks = [evaluate.leaks.Leak(rows, told) for rows, told in known]
+    decision = evaluate.promotion.Decision(False, "b wins.", "a", 0.5, "accuracy", None)
+
+    assert decision.told == "b wins."
+    assert replace(decision, leaks=tuple(leaks)).told == (
+        "b wins. a knows 3. b knows 2. main.versions can name test rows of a model's own split."
+    )
+    unknown = evaluate.leaks.Leak(None, "a's training data are gone.")
+    assert replace(decision, leaks=(unknown, None)).told == "b wins. a's training data are gone."
+
+
 @pytest.mark.parametrize(
     ("turn", "holder", "message"),
     [

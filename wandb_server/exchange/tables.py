@@ -123,8 +123,10 @@ def read_index(folder: Path) -> dict[str, Any]:
     """Read what an export says about itself.
 
     Raises:
-        ServerError: It isn't a whole export, or one of a newer program.
+        ServerError: It isn't there, or isn't a whole export, or is one of a newer program.
     """
+    if not folder.is_dir():
+        raise ServerError(f"there is no folder {folder}")
     try:
         index = json.loads((folder / INDEX).read_text())
     except (OSError, ValueError) as error:
