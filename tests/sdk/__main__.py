@@ -20,6 +20,7 @@ from tests.sdk.report import failures, read_results, table
 _HERE = Path(__file__).parent
 _PARTS = ("test_core", "test_artifacts", "test_api", "test_sweep")
 _USED = ("tests", "tools", "pyproject.toml")
+_PLUGINS = ("gone", "apart")
 
 
 def main() -> int:
@@ -78,7 +79,8 @@ def copy_suite(checkout: Path, folder: Path) -> Path:
             shutil.copytree(source, folder / name, ignore=compiled)
         else:
             shutil.copy(source, folder / name)
-    shutil.copy(_HERE / "gone.py", folder)
+    for plugin in _PLUGINS:
+        shutil.copy(_HERE / f"{plugin}.py", folder)
     for left_over in (folder / "tools").glob("local_wandb_server.state*"):
         left_over.unlink()
     return folder
@@ -116,7 +118,8 @@ def _uv(sdk: str) -> list[str]:
 def _pytest(part: str, report: Path, workers: int) -> list[str]:
     return [
         *("python", "-m", "pytest", f"tests/system_tests/{part}", "-q", "--tb=short"),
-        *("-p", "gone", "-o", "addopts=", "--timeout=60"),
+        *(word for plugin in _PLUGINS for word in ("-p", plugin)),
+        *("-o", "addopts=", "--timeout=60"),
         *("-n", str(workers), f"--junitxml={report}"),
     ]
 
