@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wandb_server.auth import SESSION, SESSION_COOKIE, Signer, is_key
 
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
-# Paths that check a token of their own, or hold nothing to guard.
-_OPEN_PATHS = {"/healthz", "/signin"}
 # Where the SDK asks, without a key, whether its telemetry is wanted. A 404 says no; told that a key
 # is missing, it goes on and prints errors.
 _TELEMETRY = {"/sdk/otel/v1/metrics", "/sdk/otel/v1/logs"}
+# Paths that check a token of their own, or hold nothing to guard.
+_OPEN_PATHS = {"/healthz", "/signin", *_TELEMETRY}
 _OPEN_PREFIXES = ("/upload/", "/download/")
 # Paths where a browser's session may change something; each asks for a form's token besides.
 CHANGES = "/change/"
@@ -76,7 +76,7 @@ class Guard:
 
     def _is_allowed(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
-        if path in _OPEN_PATHS | _TELEMETRY or path.startswith(_OPEN_PREFIXES):
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return True
         if is_key(headers.get("authorization", ""), self._api_key):
             return True

@@ -142,16 +142,14 @@ def _export_version(
 
 def left_out(source: Source) -> list[str]:
     """List the uses of versions of other projects, which an export can't hold."""
-    own = {version.artifact.id for version in source.versions}
-    return [f"{link.run} used {link.name}" for link in source.links if link.artifact_id not in own]
+    return [f"{link.run} used {link.name}" for link in source.links if link.foreign]
 
 
 def _export_lineage(source: Source, add: Add) -> None:
-    own = {version.artifact.id for version in source.versions}
     rows = [
         {"run": link.run, "row": link.artifact_id, "used": link.used, "used_as": link.used_as}
         for link in source.links
-        if link.artifact_id in own
+        if link.foreign is None
     ]
     add("lineage", rows)
 
