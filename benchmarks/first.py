@@ -7,13 +7,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import untracked
 from benchmarks.contest import TOOLS, run, variables_of
 from benchmarks.place import BenchmarkError, Place, call, isolate
 from benchmarks.recording import StepCall
 from benchmarks.timing import measure
 from benchmarks.tools import make_steps_python
 
-LABELS = {"main": "README's first line", "dvc": "DVC", "metaflow": "Metaflow", "kedro": "Kedro"}
+LABELS = untracked.LABELS | {"main": "README's first line"}
 
 logger = logging.getLogger(__name__)
 

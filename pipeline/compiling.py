@@ -23,7 +23,7 @@ def compiled_ahead() -> Iterator[None]:
 
     Otherwise one core would compile it all.
     """
-    if sys.dont_write_bytecode or _is_compiled("wandb"):
+    if not _will_compile("wandb"):
         yield
         return
     words = [sys.executable, "-P", "-c", f"import {', '.join(_LATER)}"]
@@ -34,9 +34,11 @@ def compiled_ahead() -> Iterator[None]:
             other.kill()
 
 
-def _is_compiled(package: str) -> bool:
+def _will_compile(package: str) -> bool:
+    """Tell whether Python would write a compiled file of a package that has none."""
     spec = importlib.util.find_spec(package)
-    return spec is None or spec.cached is None or Path(spec.cached).exists()
+    compiled = spec.cached if spec else None
+    return not (sys.dont_write_bytecode or compiled is None or Path(compiled).exists())
 
 
 def take_from_caller() -> None:
@@ -44,7 +46,7 @@ def take_from_caller() -> None:
 
     MLflow has put this environment before that one on the path.
     """
-    if not _is_compiled("hydra"):
+    if _will_compile("hydra"):
         own = Path(sys.executable).parent
         folders = [name for name in os.environ["PATH"].split(os.pathsep) if Path(name) != own]
         caller = shutil.which("mlflow", path=os.pathsep.join(folders))

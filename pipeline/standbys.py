@@ -65,9 +65,10 @@ class Standbys:
             variables: Environment variables of the steps.
         """
         for name, (program, activation) in self._recall().items():
-            words = [word for command in activation for word in shlex.split(command)]
             # Without its environment, bash would complain.
-            if name in names and all(Path(word).exists() for word in words if "/" in word):
+            if name in names and all(
+                Path(word).exists() for word in _words(activation) if "/" in word
+            ):
                 self.prepare(program, self.root / name, partial(list, activation), variables)
 
     def _recall(self) -> dict[str, tuple[str, list[str]]]:
@@ -191,7 +192,7 @@ class Standbys:
         entered = _environments(activation)
         ran = [path for _, before in self._recall().values() for path in _environments(before)]
         for environment in entered:
-            take_compiled(environment, dict.fromkeys([Path(sys.prefix), *self._entered, *ran]))
+            take_compiled(environment, [Path(sys.prefix), *self._entered, *ran])
         self._entered += entered
 
     def _path(self, activation: Sequence[str]) -> Path:
@@ -245,8 +246,12 @@ def _modules(folder: Path, activation: Sequence[str]) -> Path:
 
 def _environments(activation: Sequence[str]) -> list[Path]:
     """Return the folders of the environments that shell commands enter by a file of theirs."""
-    words = [word for command in activation for word in shlex.split(command)]
-    return [Path(word).parents[1] for word in words if word.endswith("/bin/activate")]
+    activate = [word for word in _words(activation) if word.endswith("/bin/activate")]
+    return [Path(word).parents[1] for word in activate]
+
+
+def _words(activation: Sequence[str]) -> list[str]:
+    return [word for command in activation for word in shlex.split(command)]
 
 
 def _mark(texts: Sequence[str]) -> str:
